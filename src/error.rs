@@ -2,7 +2,7 @@
 //!
 //! An `Error` holds facts. Its `Display` is the only place that makes a sentence of them: `cannot <verb> <object>: <cause>`.
 
-use crate::escape::visible;
+use crate::escape::make_visible;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -105,7 +105,7 @@ impl Error {
             outlook: Retry::MayPass,
             verb,
             object: shown_object(&object.to_string()),
-            cause: visible(&cause.to_string()),
+            cause: make_visible(&cause.to_string()),
             hint: None,
             source: None,
         }
@@ -158,7 +158,7 @@ impl Error {
                 Some(number) => io::Error::from_raw_os_error(number),
                 None => io::Error::new(kind, source.to_string()),
             })),
-            ..Self::new(class, verb, path.display(), plain(source))
+            ..Self::new(class, verb, path.display(), cause_text(source))
         }
     }
 
@@ -170,7 +170,7 @@ impl Error {
 
     /// Says how a person can mend it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(visible(&hint.into()));
+        self.hint = Some(make_visible(&hint.into()));
         self
     }
 
@@ -255,13 +255,13 @@ const MOST_SHOWN: usize = 4096;
 fn shown_object(object: &str) -> String {
     match object {
         "" => "\"\"".to_owned(),
-        long if long.len() > MOST_SHOWN => format!("{}...", visible(&long.chars().take(80).collect::<String>())),
-        _ => visible(object),
+        long if long.len() > MOST_SHOWN => format!("{}...", make_visible(&long.chars().take(80).collect::<String>())),
+        _ => make_visible(object),
     }
 }
 
 /// The words of an operating system error, without Rust's "(os error 2)".
-pub fn plain(error: &io::Error) -> String {
+pub fn cause_text(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();
@@ -274,7 +274,7 @@ pub fn plain(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Category, Error, Status};
-    use crate::escape::visible;
+    use crate::escape::make_visible;
     use std::error::Error as StdError;
     use std::io;
     use std::path::Path;
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_shown_and_not_obeyed() {
-        assert_eq!(visible("a\u{1b}[2J\rb\u{202e}"), "a\\u{1b}[2J\\rb\\u{202e}");
-        assert_eq!(visible("grüße"), "grüße");
+        assert_eq!(make_visible("a\u{1b}[2J\rb\u{202e}"), "a\\u{1b}[2J\\rb\\u{202e}");
+        assert_eq!(make_visible("grüße"), "grüße");
     }
 }

@@ -1,7 +1,7 @@
 //! Makes text from outside harmless: it can neither steer a terminal nor look like another line. And reads what the kernel has made so.
 
 /// Text with its control characters escaped, so that what a message says can neither open a line nor steer a terminal.
-pub fn visible(text: &str) -> String {
+pub fn make_visible(text: &str) -> String {
     if is_visible(text) {
         return text.to_owned();
     }

@@ -13,7 +13,7 @@ pub struct Moment(i64);
 
 impl Moment {
     /// That many seconds after the beginning of 1970.
-    pub const fn at(seconds: i64) -> Self {
+    pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds)
     }
 

@@ -22,7 +22,7 @@ fuzz_target!(|text: &str| {
     fs::write(&path, text).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
     let uid = rustix::process::geteuid().as_raw();
-    let load = |keys| load_config(ConfigSources::chosen(Some(&path), None, [uid, 0]), keys);
+    let load = |keys| load_config(ConfigSources::from_choice(Some(&path), None, [uid, 0]), keys);
     let whole = load(KeySelection::Whole);
     assert_eq!(whole.is_ok(), mistakes.is_empty(), "{mistakes:?} {:?}", whole.err());
     if let Ok(whole) = whole {

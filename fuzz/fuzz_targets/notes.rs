@@ -7,7 +7,7 @@ use std::fs;
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{XattrFlags, lsetxattr};
 use spoolguard::mailbox::append::append;
-use spoolguard::mailbox::measure::checksum;
+use spoolguard::mailbox::measure::checksum_of;
 use spoolguard::mailbox::recover::find_earlier;
 use spoolguard::mailbox::separator_search::has_separator;
 use spoolguard::maildir::name::UniqueName;
@@ -96,25 +96,25 @@ fn note(old: &[u8], flags: u8, before: u64, length: u64, days: u8, raw: &[u8]) -
         .position(|byte| *byte == b'\n')
         .map_or(old.len(), |at| from + at + 1);
     let separator = if flags & 2 != 0 {
-        checksum(&old[from..line])
+        checksum_of(&old[from..line])
     } else {
-        checksum(raw)
+        checksum_of(raw)
     };
     let content = if flags & 4 != 0 {
-        checksum(&old[from..to])
+        checksum_of(&old[from..to])
     } else {
-        checksum(raw)
+        checksum_of(raw)
     };
     let seconds = OffsetDateTime::now_utc().unix_timestamp() - i64::from(days % 8) * 24 * 3600;
     let host = if flags & 8 != 0 {
         7
     } else {
-        checksum(spoolguard::sys::account::host_name().as_bytes())
+        checksum_of(spoolguard::sys::account::host_name().as_bytes())
     };
     let mut text = format!("{host:08x} {before:x} {length:x} {separator:08x} {content:08x} {seconds:x}");
     if flags & 16 != 0 {
         text.push_str(&format!(" m{:x}", before / 2));
     }
     text.push_str(["", " w", " d", " v"][usize::from(flags >> 5) % 4]);
-    format!("{text} {:04x}", checksum(text.as_bytes()) & 0xffff)
+    format!("{text} {:04x}", checksum_of(text.as_bytes()) & 0xffff)
 }

@@ -44,18 +44,18 @@ fn destinations(bytes: &[u8]) {
     };
     let settings = SuspensionSettings::default();
     for (now, address) in [(NOW, "b@b.test"), (NOW + 400_000, "c@c.test"), (i64::MAX, "b@b.test")] {
-        let now = Moment::at(now);
+        let now = Moment::from_seconds(now);
         known.tick(now, &settings);
-        let pass = known.pass(address, Some("<1@s.test>"), Fit::ForProbe, now, &settings);
-        known.taken(address, pass, now, &settings);
-        known.kept(address);
+        let pass = known.ask_pass(address, Some("<1@s.test>"), Fit::ForProbe, now, &settings);
+        known.count_taken(address, pass, now, &settings);
+        known.count_kept(address);
         known.probe_stayed(address, now);
         let _ = known.suspend(address, "a@a.test", now, &settings);
         let due = known.take_due(now);
         for notice in due {
             let _ = known.not_written(notice.number, now);
         }
-        let _ = known.owes(now);
+        let _ = known.is_notice_due(now);
         let _ = known.resume(address, now, &settings);
         let text = serde_json::to_vec(&known).expect("it can be written");
         assert_eq!(
@@ -81,13 +81,13 @@ fn storm(bytes: &[u8]) {
             about: About::default(),
         };
         let _ = state.judge(&print, now, &limits);
-        state.arrived(&print, now);
+        state.note_arrival(&print, now);
         let _ = state.admit_own_bounce(now, &limits);
         state.push_out(1, now);
         if let Some(digest) = state.begin_digest(now) {
-            state.told(&digest);
+            state.note_told(&digest);
         }
-        let _ = (state.untold(), state.counts(now));
+        let _ = (state.count_untold(), state.count_all(now));
         let text = serde_json::to_vec(&state).expect("it can be written");
         assert_eq!(
             serde_json::from_slice::<StormState>(&text).expect("it was written"),
@@ -114,7 +114,7 @@ fn history(lines: &[u8], index: &[u8]) {
     let history = open_history(dir, &deadline).expect("a history");
     assert!(!history.recent(100_000).is_empty());
     for subject in line.subjects() {
-        let found = history.about(&subject);
+        let found = history.lines_about(&subject);
         assert!(
             !found.is_empty() || !index.is_empty(),
             "what was noted is not found: {subject:?}"
@@ -125,7 +125,7 @@ fn history(lines: &[u8], index: &[u8]) {
             let _ = Sketch::read(read.sketch);
         }
     }
-    let _ = history.about(&HistoryKey::Id("id:2".to_owned()));
+    let _ = history.lines_about(&HistoryKey::Id("id:2".to_owned()));
 }
 
 fn kept(bytes: &[u8]) {

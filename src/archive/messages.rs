@@ -55,7 +55,7 @@ pub struct Archived<'a> {
 
 impl<'a> Archived<'a> {
     /// A message that lies somewhere else, by itself.
-    pub fn alone(stored: MboxMessage<'a>, bytes: &'a dyn ReadAt) -> Self {
+    pub fn from_elsewhere(stored: MboxMessage<'a>, bytes: &'a dyn ReadAt) -> Self {
         Self {
             mailbox: 0,
             stored,

@@ -17,7 +17,7 @@ use crate::archive::write::pack_member;
 use crate::config::ArchiveFormat;
 use crate::error::{Category, Error};
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
-use crate::sys::dirs::{make_private_dir, parent, refuse_shared, sync_parent};
+use crate::sys::dirs::{make_private_dir, parent_of, refuse_shared, sync_parent};
 use crate::sys::filesystem;
 use crate::sys::read_at::ReadAt;
 
@@ -176,7 +176,7 @@ impl ArchiveDir {
         let mut name = OsString::from(".");
         name.push(place.file_name().unwrap_or_default());
         name.push(format!(".{:08x}{PART}", fastrand::u32(..)));
-        let path = parent(place).join(name);
+        let path = parent_of(place).join(name);
         let fail = |e: io::Error| {
             let full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
             let error = Error::io("write archive", &path, &e);
@@ -259,7 +259,7 @@ impl VerifiedArchive {
         if let Err(e) = sync_parent(place) {
             // Nobody knows whether the name lasts, and the mail stays where it is.
             let _ = std::fs::remove_file(place);
-            return Err(Error::io("sync", parent(place), &e));
+            return Err(Error::io("sync", parent_of(place), &e));
         }
         Ok(PublishedArchive {
             path: self.place,

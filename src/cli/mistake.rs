@@ -72,7 +72,7 @@ pub fn in_one_line(error: &clap::Error, words: &[OsString]) -> String {
 ///
 /// # Errors
 /// When no run understands it: the cause in one line.
-pub fn read(words: &[String]) -> Result<Cli, String> {
+pub fn read_words(words: &[String]) -> Result<Cli, String> {
     let line: Vec<OsString> = std::iter::once("spoolguard")
         .chain(words.iter().map(String::as_str))
         .map(OsString::from)

@@ -6,7 +6,7 @@ use crate::cli::Everywhere;
 use crate::cli::config::ConfigCommand;
 use crate::config::load::{self, ConfigSources, KeySelection, Loaded};
 use crate::error::{Error, Status};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::output::{end_command, shell, write_answer};
 use crate::sys::{account, user_directory};
 
@@ -25,7 +25,7 @@ pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
         shell::note_config(&absolute);
     }
     let only = path.as_deref().or(everywhere.config.as_deref());
-    let sources = ConfigSources::chosen(only, runner.home.as_deref(), runner.owners());
+    let sources = ConfigSources::from_choice(only, runner.home.as_deref(), runner.trusted_owners());
     let (text, status) = match (command, load::load_config(sources, KeySelection::Whole)) {
         (_, Err(e)) => {
             let _ = io::stderr().write_all(refused(sources, &e).as_bytes());
@@ -47,12 +47,12 @@ fn refused(sources: ConfigSources<'_>, error: &Error) -> String {
         1 => "1 mistake; until it is fixed".to_owned(),
         count => format!("{count} mistakes; until they are fixed"),
     };
-    let path = visible(&path.display().to_string());
+    let path = make_visible(&path.display().to_string());
     let mut shown = format!("spoolguard: cannot use configuration {path}: {count}, mail is deferred\n");
     for mistake in mistakes {
-        shown.push_str(&format!("{}\n", visible(&mistake.sentence(&text))));
+        shown.push_str(&format!("{}\n", make_visible(&mistake.sentence(&text))));
         if let Some((line, mark)) = mistake.excerpt(&text) {
-            shown.push_str(&format!("    {}\n    {mark}\n", visible(&line)));
+            shown.push_str(&format!("    {}\n    {mark}\n", make_visible(&line)));
         }
     }
     shown
@@ -66,22 +66,22 @@ fn checked(loaded: &Loaded) -> (String, Status) {
         .collect();
     let mut text = match files.as_slice() {
         [] => "no configuration file; using defaults\n".to_owned(),
-        files => format!("{}: OK\n", visible(&files.join(", "))),
+        files => format!("{}: OK\n", make_visible(&files.join(", "))),
     };
     for name in nobodys_limits(loaded) {
-        text.push_str(&format!("warning: {}\n", visible(&name)));
+        text.push_str(&format!("warning: {}\n", make_visible(&name)));
     }
     let status = if loaded.ignored.is_empty() {
         Status::Done
     } else {
-        let keys = visible(&loaded.ignored.join(", "));
+        let keys = make_visible(&loaded.ignored.join(", "));
         text.push_str(&format!(
             "without effect, since users_may_set does not name them: {keys}\n"
         ));
         Status::Wrong
     };
     let more = "doctor checks more: locks, modes, and how the MTA runs spoolguard";
-    text.push_str(&format!("{} {more}\n", shell::program()));
+    text.push_str(&format!("{} {more}\n", shell::program_command()));
     (text, status)
 }
 
@@ -116,7 +116,7 @@ fn shown(loaded: &Loaded, keys: Keys) -> String {
         }
         let line = format!("{name} = {}", origin.value);
         let source = match origin.file {
-            Some(path) => visible(&path.display().to_string()),
+            Some(path) => make_visible(&path.display().to_string()),
             None => "default".to_owned(),
         };
         text.push_str(&format!("{line:<40} # {source}\n"));

@@ -22,7 +22,7 @@ pub fn run(who: &Who, everywhere: &Everywhere) -> Status {
 
 fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let deadline = deliver::begin_delivery()?;
-    let mut input = deliver::input::open()?;
+    let mut input = deliver::input::open_input()?;
     let head = MessageStart::read(&input, &deadline)?;
     let run = Run::prepare(who, None, everywhere, deadline)?;
     let message = Message::new(head.bytes());

@@ -23,7 +23,7 @@ use crate::maildir::directory::Maildir;
 use crate::maildir::read::list_messages;
 use crate::message::Message;
 use crate::output;
-use crate::output::sizes::messages;
+use crate::output::sizes::message_count_text;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::MessageBuffer;
 
@@ -50,7 +50,7 @@ pub fn run(mailboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Every
         .iter()
         .map(|(word, count)| format!("{count} {word}"))
         .collect();
-    let total = messages(run.counts.values().sum());
+    let total = message_count_text(run.counts.values().sum());
     let text = match counts.is_empty() {
         true => format!("{total}\n"),
         false => format!("{total}: {}\n", counts.join(", ")),

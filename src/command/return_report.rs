@@ -35,7 +35,7 @@ pub fn run(who: &Who, everywhere: &Everywhere, group: Option<SetAside>) -> Statu
 
 fn return_report(who: &Who, everywhere: &Everywhere, group: Option<SetAside>) -> Result<Status, Error> {
     let deadline = deliver::begin_delivery()?;
-    let input = deliver::input::open()?;
+    let input = deliver::input::open_input()?;
     deliver::input::refuse_device(&input)?;
     let buffer = MessageBuffer::read(&input, &deadline)?;
     let run = Run::prepare_to_deliver(who, None, everywhere, deadline, group)?;

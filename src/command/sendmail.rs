@@ -58,7 +58,7 @@ fn sendmail(
         umask(mask);
         return take_over(real, arguments, None, everywhere);
     };
-    let buffer = MessageBuffer::read(&deliver::input::open()?, &deadline)?;
+    let buffer = MessageBuffer::read(&deliver::input::open_input()?, &deadline)?;
     if let Some(from) = redirected_from(&buffer) {
         if let Some(user) = host.user_of(&from)? {
             let who = call.who(user, &from);
@@ -158,7 +158,11 @@ struct MailHost {
 impl MailHost {
     fn read(everywhere: &Everywhere) -> Result<Self, Error> {
         let runner = account::find_runner();
-        let sources = ConfigSources::chosen(everywhere.config.as_deref(), runner.home.as_deref(), runner.owners());
+        let sources = ConfigSources::from_choice(
+            everywhere.config.as_deref(),
+            runner.home.as_deref(),
+            runner.trusted_owners(),
+        );
         let config = load::load_config(sources, KeySelection::User(&runner.name))?.config;
         Ok(Self { runner, config })
     }
@@ -186,7 +190,7 @@ impl MailHost {
     /// owner does not look: they have no guard.
     fn user_of(&self, from: &Address) -> Result<Option<String>, Error> {
         let delimiter = self.config.recipient_delimiter.as_str();
-        let base = from.base(delimiter);
+        let base = from.without_extension(delimiter);
         for name in [base.to_owned(), base.to_ascii_lowercase()] {
             let known = if account::is_user_name(&name) {
                 account::find_known(&name)?

@@ -73,7 +73,7 @@ pub struct ConfigSources<'a> {
 
 impl<'a> ConfigSources<'a> {
     /// The file that was asked for, or the usual ones.
-    pub fn chosen(only: Option<&'a Path>, home: Option<&'a Path>, owners: [u32; 2]) -> Self {
+    pub fn from_choice(only: Option<&'a Path>, home: Option<&'a Path>, owners: [u32; 2]) -> Self {
         Self { only, home, owners }
     }
 
@@ -133,7 +133,7 @@ pub fn read_mistakes(sources: ConfigSources<'_>) -> Result<Option<(PathBuf, Stri
 /// What the administrator's file says, whatever a user's or the command line's says; none where that file cannot be used.
 pub fn system_config() -> Option<Config> {
     // The limits of single users do not matter here; nobody is called by no name.
-    let sources = ConfigSources::chosen(None, None, [0; 2]);
+    let sources = ConfigSources::from_choice(None, None, [0; 2]);
     Some(load_config(sources, KeySelection::User("")).ok()?.config)
 }
 

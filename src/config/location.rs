@@ -218,7 +218,7 @@ impl fmt::Display for MailStore {
 
 impl MailStore {
     /// The same kind of mailbox at another place.
-    pub fn at(&self, path: PathBuf) -> Self {
+    pub fn at_path(&self, path: PathBuf) -> Self {
         match self {
             Self::Mbox(_) => Self::Mbox(path),
             Self::Maildir(_) => Self::Maildir(path),
@@ -280,7 +280,7 @@ impl MailStore {
     pub fn at_home(self, home: Option<&Path>) -> Result<Self, String> {
         match (self.path().and_then(|path| path.strip_prefix("~").ok()), home) {
             (None, _) => Ok(self),
-            (Some(below), Some(home)) => Ok(self.at(home.join(below))),
+            (Some(below), Some(home)) => Ok(self.at_path(home.join(below))),
             (Some(_), None) => Err(format!("{self} needs a home directory, and there is none")),
         }
     }

@@ -44,7 +44,7 @@ pub fn read_envelope(
             let qualified = match address.domain() {
                 Some(_) => Some(address),
                 // A bare name is a mailbox of this host, where a user is called so: getmail writes `unknown` for all of them.
-                None if is_user(address.base(&config.recipient_delimiter), account) => {
+                None if is_user(address.without_extension(&config.recipient_delimiter), account) => {
                     Address::from_parts(address.local(), &mail_name)
                 }
                 None => None,

@@ -54,7 +54,7 @@ pub(super) fn place_copy(
     order: Order,
     over: Over,
 ) -> Result<FirstCopy, Error> {
-    let why = match (copies, gate.why()) {
+    let why = match (copies, gate.why_kept()) {
         (Copies::None, None) => return Ok(FirstCopy::None),
         _ if order == Order::SendFirst => return Ok(FirstCopy::None),
         (Copies::Keep, _) => return store::place_message(run, delivery, "", over).map(FirstCopy::Placed),
@@ -78,7 +78,7 @@ pub(super) fn place_copy(
             // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
             // off until the MTA gives up.
             tracing::warn!(user = run.account.name, why, note = %e, "forwarded all the same");
-            gate.open();
+            gate.hold_nothing();
             Ok(FirstCopy::None)
         }
         put => put.map(FirstCopy::Placed),
@@ -126,7 +126,7 @@ pub(super) fn hold_unreturnable(run: &Run, delivery: &Delivery<'_>, copies: Copi
         forward::goes_with_null_sender(delivery)
             || matches!(transport, Transport::Sendmail(path) if SendmailKind::of(path).returns_header_alone())
     };
-    if copies == Copies::Keep || gate.destinations().is_empty() || gate.why().is_some() || !is_unreturnable() {
+    if copies == Copies::Keep || gate.destinations().is_empty() || gate.why_kept().is_some() || !is_unreturnable() {
         return Unreturnable::No;
     }
     let Some(dir) = run.state_dir() else {

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::classify::DIVERT_HEADER;
 use crate::classify::verdict::{Judgement, Marker, Verdict};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::message::Message;
 use crate::moment::Moment;
 use crate::output::shell;
@@ -38,7 +38,7 @@ const QUOTED_CHARACTERS: usize = 160;
 pub fn quote_text(text: &str) -> String {
     let short: String = text.chars().take(QUOTED_CHARACTERS).collect();
     let dots = if short.len() < text.len() { "..." } else { "" };
-    let safe: String = visible(&short)
+    let safe: String = make_visible(&short)
         .chars()
         // Header fields are ASCII; anything else would need an encoding of its own (RFC 5322 section 2.2).
         .map(|c| if c.is_ascii() { c } else { '?' })
@@ -58,13 +58,13 @@ pub fn escape_word(text: &str) -> String {
 /// The command that shows what is known of this user's or alias's forwards.
 pub fn status_command(account: &Account) -> String {
     let name = shell::quote_word(&escape_word(&account.name));
-    format!("{} status {} {name}", shell::program(), account.flag())
+    format!("{} status {} {name}", shell::program_command(), account.flag())
 }
 
 /// The same as its owner types it: users need not say who they are.
 pub fn own_status_command(account: &Account) -> String {
     match account.kind {
-        AccountKind::User => format!("{} status", shell::program()),
+        AccountKind::User => format!("{} status", shell::program_command()),
         AccountKind::Alias => status_command(account),
     }
 }

@@ -12,7 +12,7 @@ use crate::output;
 ///
 /// # Errors
 /// When it is not there.
-pub fn open() -> Result<File, Error> {
+pub fn open_input() -> Result<File, Error> {
     let input = io::stdin();
     if input.is_terminal() {
         output::print_stderr("spoolguard: reading a message from the terminal; end it with Ctrl-D\n");

@@ -106,7 +106,7 @@ fn guard(
     intents: &Intents,
 ) -> Result<Status, Error> {
     let deadline = begin_delivery()?;
-    let input = input::open()?;
+    let input = input::open_input()?;
     if !errand.destinations.is_empty() {
         input::refuse_device(&input)?;
     }
@@ -157,7 +157,7 @@ pub fn begin_run() -> Result<Deadline, Error> {
 /// The same for a single delivery, which waits for nothing if it need not, and which hangs on nothing. Called before a file is touched.
 pub fn begin_delivery() -> Result<Deadline, Error> {
     let deadline = begin_with(Deadline::begin_delivery)?;
-    watchdog::watch();
+    watchdog::start_watchdog();
     Ok(deadline)
 }
 
@@ -216,14 +216,14 @@ impl Run {
                 let account = service_user::find_account(who.user.as_deref(), only)?;
                 let place = become_user(&account)?;
                 watchdog::go_on_as_user();
-                let sources = ConfigSources::chosen(only, account.home.as_deref(), account.owners());
+                let sources = ConfigSources::from_choice(only, account.home.as_deref(), account.trusted_owners());
                 let loaded = load::load_config(sources, KeySelection::User(&account.name))?;
                 service_user::refuse_other_owner(&account, &loaded.config.mailbox.user)?;
                 (account, place, loaded)
             }
             // The administrator's configuration says where its directory is, and that says whose it is.
             Some(name) => {
-                let sources = ConfigSources::chosen(only, None, account::find_runner().owners());
+                let sources = ConfigSources::from_choice(only, None, account::find_runner().trusted_owners());
                 let mut loaded = load::load_config(sources, KeySelection::User(name))?;
                 let account = alias_of(name, Path::new(&loaded.config.aliases.dir))?;
                 account.become_user(None)?;

@@ -269,7 +269,7 @@ fn tell(run: &Run, delivery: &Delivery<'_>, dir: &Path) {
 }
 
 fn text(run: &Run, path: &Path) -> String {
-    let (user, program) = (&run.account.name, shell::program());
+    let (user, program) = (&run.account.name, shell::program_command());
     format!(
         "Subject: The mailbox of {user} is full, and new mail is put aside\n\n\
          There is no room for new mail in the mailbox of {user}.\n\

@@ -50,7 +50,7 @@ pub(super) fn send_or_keep(run: &Run, delivery: &Delivery<'_>, copies: Copies) -
     let mut gate = gate::open_gate(run, delivery, parted);
     let result = forward_where_open(run, delivery, copies, &mut gate);
     let kept_back = gate.kept_back();
-    gate.end(run, delivery);
+    gate.remember_outcome(run, delivery);
     if let Ok(outcome) = &result {
         when_settled(|| token_test::send_due_test(run, delivery));
         when_settled(|| note_kept_back(run, delivery, &kept_back, outcome));
@@ -152,8 +152,8 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
         && let Some(put) = copy
     {
         let outcome = finish_put(run, delivery, put)?;
-        gate.keep(LocalCopy::Yes);
-        return Ok(with_note(outcome, gate.why().unwrap_or_default()));
+        gate.note_copy(LocalCopy::Yes);
+        return Ok(with_note(outcome, gate.why_kept().unwrap_or_default()));
     }
     if let Some(Put::Done(_)) = copy {
         history::note_kept(run, delivery);
@@ -166,14 +166,14 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
         }
     };
     let refusals = sent.refused.clone();
-    gate.send(sent);
+    gate.note_sent(sent);
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
     // there, and each further try would leave another.
     let copied = match order {
         Order::CopyFirst => copy.map(|put| finish_put(run, delivery, put)),
         Order::SendFirst => copy_behind(run, delivery, copies, gate),
     };
-    gate.keep(match copied {
+    gate.note_copy(match copied {
         Some(Ok(_)) => LocalCopy::Yes,
         Some(Err(_)) | None => LocalCopy::No,
     });
@@ -191,7 +191,7 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
 
 /// What is told of a message that every destination took.
 fn outcome_of_sent(to: Vec<String>, gate: &Gate, copied: Option<&Result<Outcome, Error>>) -> Outcome {
-    let note = match (copied.map(copy_text), gate.why()) {
+    let note = match (copied.map(copy_text), gate.why_kept()) {
         (Some(note), Some(why)) => Some(format!("{note}: {why}")),
         (note, why) => note.or(why),
     };
@@ -238,7 +238,7 @@ fn keep_refused(
 /// Keeps the copy of a message that was sent. Put off for want of room, the message would go round once the memory of it fades: so the
 /// copy goes to the overflow then.
 fn copy_behind(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Option<Result<Outcome, Error>> {
-    let added = match (copies, gate.why()) {
+    let added = match (copies, gate.why_kept()) {
         (Copies::Keep, _) => String::new(),
         (Copies::None, Some(why)) => headers::kept_fields(&delivery.judgement, &why, &delivery.message),
         (Copies::None, None) => return None,

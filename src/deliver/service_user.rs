@@ -28,7 +28,7 @@ pub fn find_account(name: Option<&str>, config: Option<&Path>) -> Result<Account
 /// The user that the administrator's file names, or the one that root was told; none where nobody is named, or that file cannot be used.
 fn owner_of(config: Option<&Path>) -> Option<String> {
     // The limits of single users do not matter here; nobody is called by no name.
-    let sources = ConfigSources::chosen(config, None, [0; 2]);
+    let sources = ConfigSources::from_choice(config, None, [0; 2]);
     let loaded = load::load_config(sources, KeySelection::User("")).ok()?;
     Some(loaded.config.mailbox.user).filter(|user| !user.is_empty())
 }

@@ -23,7 +23,7 @@ const LATE: &str = "4.3.0 spoolguard: cannot go on with this run: a file system 
 const KILLED: &str = "4.3.0 spoolguard: cannot go on with this run: it was ended by a signal\n";
 
 /// Starts the watch over a delivery, of which everything from here on happens in the child. The first call counts.
-pub fn watch() {
+pub fn start_watchdog() {
     let seconds = TOTAL.as_secs().saturating_add(AFTER_THE_DEADLINE);
     spoolguard_watch::go_on_in_child(Watch {
         seconds: u32::try_from(seconds).unwrap_or(u32::MAX),

@@ -10,7 +10,7 @@ use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
 use crate::mailbox::open::{Owner, open_existing};
 use crate::message::address::Address;
 use crate::output::shell::quote_path;
-use crate::sys::dirs::{parent, with_suffix};
+use crate::sys::dirs::{parent_of, with_suffix};
 
 /// What every mail system has to know (RFC 5321 section 4.5.1).
 const POSTMASTER: &str = "postmaster";
@@ -30,7 +30,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         found.extend(more.into_iter().filter(|finding| finding.level != Level::Ok));
     }
     let is_postmaster = Address::parse(admin).is_some_and(|admin| admin.local().eq_ignore_ascii_case(POSTMASTER));
-    if !is_postmaster && !host.alias_files.is_empty() && is_lost(&host.ends(POSTMASTER)) {
+    if !is_postmaster && !host.alias_files.is_empty() && is_lost(&host.find_ends(POSTMASTER)) {
         let what = "no such user or alias: reports and complaints of other hosts are bounced";
         let finding = Check::Admin.about(POSTMASTER).warning(what);
         found.push(finding.remedy(new_alias(host, "postmaster: root")));
@@ -70,7 +70,7 @@ fn new_alias(host: &HostFacts, alias: &str) -> String {
 
 fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
     let topic = Check::Admin.about(format!("admin {admin}"));
-    let ends = host.ends(admin);
+    let ends = host.find_ends(admin);
     let lost = "what is diverted vanishes, since it has the null sender";
     let name_somebody = "give it somebody in the aliases, then: newaliases";
     if ends.is_empty() {
@@ -118,8 +118,8 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
 /// root lands in the mailbox of that user.
 fn runs_as_another(host: &HostFacts, name: &str) -> Option<(String, String)> {
     let postfix = host.postfix.as_ref()?;
-    let command = postfix.given("mailbox_command").filter(|_| name == "root")?;
-    let privs = postfix.given("default_privs").unwrap_or("nobody");
+    let command = postfix.non_empty("mailbox_command").filter(|_| name == "root")?;
+    let privs = postfix.non_empty("default_privs").unwrap_or("nobody");
     let what = format!(
         "it is root, whose mail Postfix hands to mailbox_command ({command}) as {privs}: it does not reach root"
     );
@@ -129,7 +129,7 @@ fn runs_as_another(host: &HostFacts, name: &str) -> Option<(String, String)> {
 /// Every user's run appends to it, as that user; what each may is examined with the user.
 fn mbox(path: &Path) -> Finding {
     let topic = Check::Admin.about(format!("admin {}", path.display()));
-    let dir = parent(path);
+    let dir = parent_of(path);
     if !dir.is_dir() {
         let what = format!(
             "there is no directory {}: what is diverted stays in users' mailboxes",

@@ -24,7 +24,7 @@ pub fn examine(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Erro
         .aliases
         .entries()
         .find(|(known, _)| known.eq_ignore_ascii_case(name));
-    let forwards = items.and_then(|(name, items)| alias_forwards::alias(&host, name, items));
+    let forwards = items.and_then(|(name, items)| alias_forwards::examine_alias(&host, name, items));
     let places = alias_places::of_one(&host, name);
     let has_directory = alias_account::has_directory(name, dir);
     if items.is_none() && places.is_empty() && !has_directory {

@@ -19,7 +19,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let mut found: Vec<_> = host
         .aliases
         .entries()
-        .filter_map(|(name, items)| alias(host, name, items))
+        .filter_map(|(name, items)| examine_alias(host, name, items))
         .collect();
     for path in virtual_maps(host) {
         if let Ok(text) = read_text(&path) {
@@ -44,14 +44,14 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
 }
 
 /// What an alias does with its mail, where nobody watches it.
-pub fn alias(host: &HostFacts, name: &str, items: &[AliasTarget]) -> Option<Finding> {
+pub fn examine_alias(host: &HostFacts, name: &str, items: &[AliasTarget]) -> Option<Finding> {
     let addresses = items.iter().filter_map(|item| match item {
         AliasTarget::Address(address) => Some(address.clone()),
         AliasTarget::Mailbox(_) | AliasTarget::Command { .. } | AliasTarget::File(_) | AliasTarget::Include(_) => None,
     });
     // Of a chain the last alias is told.
     let direct: Vec<_> = addresses
-        .filter(|address| matches!(host.ends(address).as_slice(), [End::Elsewhere(end)] if end == address))
+        .filter(|address| matches!(host.find_ends(address).as_slice(), [End::Elsewhere(end)] if end == address))
         .collect();
     let subject = format!("alias {name}");
     let found = forward(host, &subject, &direct)?;
@@ -68,7 +68,11 @@ fn forward(host: &HostFacts, subject: &str, to: &[String]) -> Option<Finding> {
     let away: Vec<_> = to
         .iter()
         .filter(|address| {
-            !host.is_here(address) && host.ends(address).iter().any(|end| matches!(end, End::Elsewhere(_)))
+            !host.is_here(address)
+                && host
+                    .find_ends(address)
+                    .iter()
+                    .any(|end| matches!(end, End::Elsewhere(_)))
         })
         .map(String::as_str)
         .collect();
@@ -95,7 +99,7 @@ fn included(host: &HostFacts, name: &str, items: &[AliasTarget]) -> Vec<Finding>
     };
     files
         .filter(has_command)
-        .filter_map(|file| mta_commands::included(host.postfix.as_ref()?, &format!("alias {name}, {file}")))
+        .filter_map(|file| mta_commands::judge_included_file(host.postfix.as_ref()?, &format!("alias {name}, {file}")))
         .collect()
 }
 

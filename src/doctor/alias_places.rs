@@ -25,7 +25,7 @@ pub fn of_one(host: &HostFacts, name: &str) -> Vec<Finding> {
 fn of_those(host: &HostFacts, is_asked: impl Fn(&str) -> bool) -> Vec<Finding> {
     let of_aliases = host
         .aliases
-        .guarded()
+        .guarded_aliases()
         .filter_map(|(_, hook)| Some((hook.alias?, runner_of_aliases(host))));
     let of_services = host
         .services

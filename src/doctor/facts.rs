@@ -15,9 +15,9 @@ use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::doctor::rules::aliases::{Aliases, End, Names};
 use crate::doctor::rules::master_cf::{self, PostfixService};
 use crate::doctor::rules::rcpt_check::RESTRICTIONS;
-use crate::doctor::rules::settings::{Settings, blocks};
+use crate::doctor::rules::settings::{Settings, parse_blocks};
 use crate::doctor::rules::{Check, Finding};
-use crate::output::shell::program;
+use crate::output::shell::program_command;
 use crate::sys::account;
 use crate::sys::child::{self, Streams};
 
@@ -156,7 +156,7 @@ impl HostFacts {
             &[&["-x"], &POSTFIX_SETTINGS[..], &RESTRICTIONS[..]].concat(),
         );
         let master = asker.ask_for_host(&["postconf"], &["-M"]);
-        let services = master.as_deref().map(master_cf::services).unwrap_or_default();
+        let services = master.as_deref().map(master_cf::parse_services).unwrap_or_default();
         let limits = services
             .iter()
             .map(|service| format!("{}_destination_recipient_limit", service.name));
@@ -182,8 +182,8 @@ impl HostFacts {
             postfix: postfix.map(|said| Settings::parse(&format!("{said}\n{}", limits.unwrap_or_default()))),
             services,
             dovecot: dovecot.as_deref().map(Settings::parse),
-            exim: exim.as_deref().map(|said| blocks(said, " transport:")),
-            exim_routers: exim_routers.map(|said| blocks(&said, " router:")).unwrap_or_default(),
+            exim: exim.as_deref().map(|said| parse_blocks(said, " transport:")),
+            exim_routers: exim_routers.map_or_else(Vec::new, |said| parse_blocks(&said, " router:")),
             procmail,
             mutt,
             maildrop,
@@ -200,7 +200,7 @@ impl HostFacts {
     }
 
     /// Asks the first of `names` that is installed.
-    pub fn ask(&self, findings: &mut Vec<Finding>, names: &[&str], arguments: &[&str]) -> Option<String> {
+    pub fn ask_programs(&self, findings: &mut Vec<Finding>, names: &[&str], arguments: &[&str]) -> Option<String> {
         let dirs = self.dirs.clone();
         let scope = DoctorScope::Host;
         Asker { scope, dirs, findings }.ask(names, arguments)
@@ -250,8 +250,8 @@ impl HostFacts {
     }
 
     /// Where mail for an address ends.
-    pub fn ends(&self, address: &str) -> Vec<End> {
-        self.with_names(|names| names.ends(&self.qualified(address)))
+    pub fn find_ends(&self, address: &str) -> Vec<End> {
+        self.with_names(|names| names.find_ends(&self.qualified(address)))
     }
 
     /// Whether diverted mail goes through an alias.
@@ -282,7 +282,7 @@ impl HostFacts {
             let names = postfix.flat_map(|postfix| postfix.words("virtual_mailbox_domains"));
             names.into_iter().any(|name| name.eq_ignore_ascii_case(domain))
         };
-        self.ends(address).iter().all(|end| match end {
+        self.find_ends(address).iter().all(|end| match end {
             End::Elsewhere(address) => address.rsplit_once('@').is_some_and(|(_, domain)| is_virtual(domain)),
             // A forward to nobody is bounced, and the bounce is forwarded, too. There may be more names than are seen.
             End::Nobody(_) | End::Circle(_) => self.unseen.is_some(),
@@ -311,7 +311,7 @@ impl HostFacts {
 /// The administrator's configuration; of a user's own file the run that becomes the user speaks.
 fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config, Option<String>) {
     match load::load_config(
-        ConfigSources::chosen(chosen, None, account::find_runner().owners()),
+        ConfigSources::from_choice(chosen, None, account::find_runner().trusted_owners()),
         KeySelection::Whole,
     ) {
         Ok(loaded) => {
@@ -330,7 +330,7 @@ fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config,
         Err(e) => {
             findings.push(Check::Configuration.about("configuration").error(
                 format!("{e}: all mail stays in the MTA's queue"),
-                format!("fix it, then: {} config check", program()),
+                format!("fix it, then: {} config check", program_command()),
             ));
             (Config::default(), Some(e.to_string()))
         }

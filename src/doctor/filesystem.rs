@@ -6,7 +6,7 @@ use crate::config::value::Size;
 use crate::config::{LockMethod, Mailbox};
 use crate::doctor::rules::{Check, CheckSubject, Finding};
 use crate::error::Error;
-use crate::output::shell::{program, quote_path};
+use crate::output::shell::{program_command, quote_path};
 use crate::sys::filesystem::{self, FileSystem};
 
 /// Examines the file system of the spool directory.
@@ -39,7 +39,7 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
         );
         found.push(topic.error(
             format!("{free} are free, and [mailbox] min_free is {least}: mail waits"),
-            format!("{} spool list, which says what helps", program()),
+            format!("{} spool list, which says what helps", program_command()),
         ));
     }
     if of.nfs && spool.locks.contains(&LockMethod::Flock) {

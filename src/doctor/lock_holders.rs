@@ -63,7 +63,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
 
 fn dotlock(entry: &DirectoryEntry) -> Option<Finding> {
     let now = SystemTime::now();
-    if entry.thing() != EntryKind::Lock || entry.standing(now) != LockState::InUse {
+    if entry.entry_kind() != EntryKind::Lock || entry.lock_state(now) != LockState::InUse {
         return None;
     }
     let by = match entry.holder() {
@@ -91,7 +91,7 @@ fn list_locks() -> io::Result<Vec<HeldLock>> {
 /// A lock that is held on one of the mailboxes.
 fn kernel_lock(lock: &HeldLock, entries: &[DirectoryEntry]) -> Option<Finding> {
     let is_on = |entry: &&DirectoryEntry| {
-        entry.thing() == EntryKind::Mailbox
+        entry.entry_kind() == EntryKind::Mailbox
             && entry.stat.ino() == lock.inode
             && names(lock.path.as_deref(), &entry.path)
     };

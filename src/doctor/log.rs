@@ -7,7 +7,7 @@ use crate::config::{Config, LogTo};
 use crate::doctor::facts::host_path;
 use crate::doctor::rules::{Check, CheckSubject, Finding};
 use crate::sys::child;
-use crate::sys::dirs::parent;
+use crate::sys::dirs::parent_of;
 
 /// Where syslog listens.
 const SYSLOG: &str = "/dev/log";
@@ -49,7 +49,7 @@ fn listens(syslog: &Path) -> bool {
 /// Whether deliveries can append to the file: those of its owner alone may, who is the first that it was made for.
 fn judge_file(topic: &CheckSubject, path: &Path) -> Finding {
     let shown = path.display();
-    let dir = parent(path);
+    let dir = parent_of(path);
     match path.symlink_metadata().or_else(|_| dir.metadata()) {
         Ok(stat) if stat.is_symlink() => {
             let what = format!("{shown} is a symbolic link, which is not followed: nothing is logged");

@@ -73,11 +73,11 @@ fn of_procmail(text: Option<&str>, home: &Path, account: &Account) -> Option<Pat
 /// Postfix delivers below the home directory, unless a command or a transport does it (local(8)).
 fn of_postfix(host: &HostFacts, home: &Path) -> Option<PathBuf> {
     let postfix = host.postfix.as_ref()?;
-    let is_given = |name: &&str| postfix.given(name).is_some();
+    let is_given = |name: &&str| postfix.non_empty(name).is_some();
     if ["mailbox_command", "mailbox_transport"].iter().any(is_given) {
         return None;
     }
-    let value = postfix.given("home_mailbox")?;
+    let value = postfix.non_empty("home_mailbox")?;
     Some(home.join(value))
 }
 

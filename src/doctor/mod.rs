@@ -42,7 +42,7 @@ use crate::doctor::rules::{Check, Finding, Level};
 use crate::error::{Category, Error, Status};
 use crate::output::colours::Colours;
 use crate::output::end_command;
-use crate::output::shell::{program, quote_word};
+use crate::output::shell::{program_command, quote_word};
 use crate::output::{self, OutputForm};
 use crate::sys::account::{self, Account};
 use crate::sys::deadline;
@@ -58,7 +58,7 @@ pub fn run(asked: &DoctorArguments, everywhere: &Everywhere) -> Status {
         None if everywhere.verbose > 0 => (examine(asked, everywhere), Shown::Everything),
         None => (examine(asked, everywhere), Shown::Problems),
     };
-    let form = OutputForm::asked(asked.json);
+    let form = OutputForm::from_flag(asked.json);
     // Root's run asks for each user in JSON.
     let found = found.map(|findings| match (&asked.user, form) {
         (Some(name), OutputForm::Text) if findings.is_empty() => vec![nothing_to_check(name)],
@@ -99,7 +99,7 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
 /// That whoever asked about this user learnt nothing.
 fn nothing_to_check(name: &str) -> Finding {
     let what = "neither a file of this user nor a setting of the MTA runs spoolguard: nothing was checked";
-    let list = format!("{} spool list {}", program(), quote_word(name));
+    let list = format!("{} spool list {}", program_command(), quote_word(name));
     Check::LeftOut
         .about(format!("user {name}"))
         .warning(what)
@@ -156,7 +156,7 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     } else {
         BTreeSet::from([runner.name.clone()])
     };
-    found.extend(running_mta::examine(&host, &users::homes(&names)));
+    found.extend(running_mta::examine(&host, &users::find_homes(&names)));
     stop()?;
     if account::is_root() {
         for name in names {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::config::location::{Endpoint, Location};
 use crate::doctor::facts::{HostFacts, host_path, read_text};
-use crate::doctor::rules::policy_check::{EndpointPlace, PolicyEndpoint, endpoints};
+use crate::doctor::rules::policy_check::{EndpointPlace, PolicyEndpoint, find_endpoints};
 use crate::doctor::rules::{Check, Finding};
 use crate::sys::account;
 
@@ -36,7 +36,7 @@ const OPENSMTPD_FILES: [&str; 2] = ["/etc/smtpd.conf", "/etc/mail/smtpd.conf"];
 
 /// Examines the services that Postfix asks.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
-    let asked = host.postfix.as_ref().map(endpoints).unwrap_or_default();
+    let asked = host.postfix.as_ref().map(find_endpoints).unwrap_or_default();
     let mut found: Vec<_> = asked.iter().filter_map(|endpoint| service(host, endpoint)).collect();
     let services = host.services.iter().filter(|service| service.is_policy());
     found.extend(services.filter_map(|service| shut_out(host, &service.user)));
@@ -78,7 +78,7 @@ fn shut_out(host: &HostFacts, user: &str) -> Option<Finding> {
 /// The MTA that asks spoolguard, as far as can be seen.
 pub fn asking_mta(host: &HostFacts) -> Option<&'static str> {
     if let Some(postfix) = &host.postfix {
-        let asks = endpoints(postfix).iter().any(|endpoint| is_ours(host, endpoint));
+        let asks = find_endpoints(postfix).iter().any(|endpoint| is_ours(host, endpoint));
         return asks.then_some("Postfix");
     }
     let names_us = |path: &&str| {
@@ -161,7 +161,7 @@ fn connect(host: &HostFacts, place: &EndpointPlace) -> io::Result<Option<Box<dyn
             let queue = host
                 .postfix
                 .as_ref()
-                .and_then(|postfix| postfix.given("queue_directory"));
+                .and_then(|postfix| postfix.non_empty("queue_directory"));
             let base = PathBuf::from(queue.unwrap_or("/var/spool/postfix"));
             let stream = UnixStream::connect(base.join(path))?;
             stream.set_read_timeout(Some(ANSWER_TIME))?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::doctor::facts::{HostFacts, host_path};
-use crate::doctor::rules::limits::set;
+use crate::doctor::rules::limits::postconf_command;
 use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, Finding};
 use crate::output::shell::quote_path;
@@ -82,10 +82,10 @@ fn refused(printed: &str) -> Option<String> {
 
 /// Judges `authorized_submit_users` (postconf(5)): names, `!name`, `static:`, and tables, which are not looked at.
 fn authorized(settings: &Settings, name: &str) -> Option<Finding> {
-    settings.given("authorized_submit_users")?;
+    settings.non_empty("authorized_submit_users")?;
     let words = settings.words("authorized_submit_users");
     let topic = Check::Submit.about("Postfix's authorized_submit_users");
-    let remedy = set("authorized_submit_users = static:anyone");
+    let remedy = postconf_command("authorized_submit_users = static:anyone");
     for word in &words {
         if *word == "static:anyone" || *word == "static:all" || *word == name {
             return None;

@@ -26,20 +26,20 @@ pub const SMTPD_CONFIGURATION: &str = "/etc/smtpd.conf";
 /// Examines what other programs do.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let mut found = locks(host);
-    let needs = needs(host);
+    let needs = find_needs(host);
     if let Some(postfix) = &host.postfix {
         found.extend(limits::check_postfix(postfix, needs));
         if host.config.forward.sender == ForwardSender::Verp {
             found.extend(limits::check_delimiter(postfix, &host.config.recipient_delimiter));
         }
-        found.extend(mta_commands::postfix(postfix));
+        found.extend(mta_commands::judge_postfix(postfix));
         let state_dir = host.config.state_dir.as_str();
         found.extend(
             host.services
                 .iter()
                 .flat_map(|service| service.judge(postfix, state_dir)),
         );
-        let commands = host.aliases.guarded();
+        let commands = host.aliases.guarded_aliases();
         found.extend(commands.flat_map(|(alias, hook)| mta_commands::alias_command(postfix, alias, &hook)));
     }
     found.extend(
@@ -50,10 +50,10 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     found.extend(
         host.exim
             .iter()
-            .flat_map(|transports| mta_commands::exim(&host.exim_routers, transports)),
+            .flat_map(|transports| mta_commands::judge_exim(&host.exim_routers, transports)),
     );
     if host.postfix.is_none() {
-        let mut aliases: Vec<&str> = host.aliases.guarded().map(|(alias, _)| alias).collect();
+        let mut aliases: Vec<&str> = host.aliases.guarded_aliases().map(|(alias, _)| alias).collect();
         aliases.dedup();
         let of_exim = |alias: &str| mta_commands::exim_alias(&host.exim_routers, alias);
         found.extend(aliases.into_iter().filter_map(of_exim));
@@ -112,7 +112,7 @@ fn in_effect(host: &HostFacts) -> Vec<LockMethod> {
 }
 
 /// What deliveries need.
-pub fn needs(host: &HostFacts) -> Needs {
+pub fn find_needs(host: &HostFacts) -> Needs {
     let quota = &host.config.quota;
     let general = host.config.quota.limit_of("", Vec::new).bytes;
     let named = quota.users.values().chain(quota.groups.values());
@@ -128,7 +128,7 @@ pub fn needs(host: &HostFacts) -> Needs {
     let entries = directory::read_entries(host.config.mailbox.location.spool_dir()).unwrap_or_default();
     let mailboxes = entries
         .iter()
-        .filter(|entry| entry.thing() == directory::EntryKind::Mailbox);
+        .filter(|entry| entry.entry_kind() == directory::EntryKind::Mailbox);
     Needs {
         run_seconds: deadline::TOTAL.as_secs(),
         limit_bytes,

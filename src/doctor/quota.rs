@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use crate::config::Config;
 use crate::doctor::facts::HostFacts;
 use crate::doctor::policy_service;
-use crate::doctor::rules::growth::burst;
+use crate::doctor::rules::growth::find_burst;
 use crate::doctor::rules::{Check, Finding, rcpt_check};
-use crate::output::shell::program;
+use crate::output::shell::program_command;
 use crate::output::sizes::size_text;
 use crate::spool::directory::{self, DirectoryEntry, EntryKind};
 use crate::sys::account;
@@ -26,7 +26,7 @@ const MOST_NAMES: usize = 10;
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let topic = Check::Quota.about("mailboxes");
     let entries = directory::read_entries(host.config.mailbox.location.spool_dir()).unwrap_or_default();
-    let mailboxes = || entries.iter().filter(|entry| entry.thing() == EntryKind::Mailbox);
+    let mailboxes = || entries.iter().filter(|entry| entry.entry_kind() == EntryKind::Mailbox);
     let mut found: Vec<_> = mailboxes().filter_map(|entry| fullness(&host.config, entry)).collect();
     found.sort_by_key(|finding| finding.level);
     if found.len() > MOST_NAMES {
@@ -35,7 +35,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         found.push(
             topic
                 .warning(what)
-                .remedy(format!("{} spool list, which names them all", program())),
+                .remedy(format!("{} spool list, which names them all", program_command())),
         );
     }
     found.extend(mailboxes().filter_map(growing));
@@ -62,7 +62,7 @@ fn fullness(config: &Config, entry: &DirectoryEntry) -> Option<Finding> {
     let topic = Check::Quota.about(entry.path.display());
     let remedy = format!(
         "{} spool list {name}, which says what fills it and what helps",
-        program()
+        program_command()
     );
     if bytes >= limit_bytes {
         let what = format!("it is full: {} of {}", size_text(bytes), size_text(limit_bytes));
@@ -82,14 +82,14 @@ fn growing(entry: &DirectoryEntry) -> Option<Finding> {
     if SystemTime::now().duration_since(modified).is_ok_and(|age| age > RECENT) {
         return None;
     }
-    let found = burst(&tail(entry)?)?;
+    let found = find_burst(&tail(entry)?)?;
     let name = entry.path.file_name()?.display().to_string();
     let topic = Check::Quota.about(entry.path.display());
     let what = format!(
         "it is growing: the last {} messages came within {} s, most of them from {}",
         found.messages, found.seconds, found.sender
     );
-    let list = format!("what fills it says: {} spool list {name}", program());
+    let list = format!("what fills it says: {} spool list {name}", program_command());
     // A program may well write so much; an MTA reports so much only where mail goes round.
     Some(match found.is_of_mta() {
         true => {

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use crate::doctor::rules::{Finding, Level};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::output::colours::{Colour, Colours};
 use crate::output::json::write_line;
 use crate::output::wrap::wrap_indented;
@@ -45,10 +45,10 @@ pub fn write_text(findings: &[Finding], shown: Shown, colours: Colours, output: 
             Level::Ok => Colour::Green,
         };
         let word = colours.paint(&format!("{:<INDENT$}", finding.level.word()), colour);
-        let text = visible(&format!("{}: {}", finding.subject, finding.finding));
+        let text = make_visible(&format!("{}: {}", finding.subject, finding.finding));
         writeln!(output, "{word}{}", wrap_indented(&text, width, INDENT))?;
         if let Some(remedy) = &finding.remedy {
-            let text = visible(remedy);
+            let text = make_visible(remedy);
             writeln!(output, "{:INDENT$}-> {}", "", wrap_indented(&text, width, INDENT + 3))?;
         }
     }

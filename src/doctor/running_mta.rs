@@ -5,9 +5,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::doctor::facts::{HostFacts, host_path};
-use crate::doctor::programs::needs;
+use crate::doctor::programs::find_needs;
 use crate::doctor::rules::Finding;
-use crate::doctor::rules::running_mta::{Mta, RunningMta, depth, judge};
+use crate::doctor::rules::running_mta::{Mta, RunningMta, judge, namespace_depth};
 
 /// Examines them; `homes` are those of users whose files handle mail.
 pub fn examine(host: &HostFacts, homes: &[PathBuf]) -> Vec<Finding> {
@@ -17,14 +17,14 @@ pub fn examine(host: &HostFacts, homes: &[PathBuf]) -> Vec<Finding> {
     let processes = running();
     processes
         .iter()
-        .flat_map(|process| judge(process, &own, &paths, needs(host)))
+        .flat_map(|process| judge(process, &own, &paths, find_needs(host)))
         .collect()
 }
 
 /// One process of each MTA, the first, among those that are not in a container of their own.
 fn running() -> Vec<RunningMta> {
     let proc = host_path("/proc");
-    let own_depth = fs::read_to_string(proc.join("self/status")).map_or(1, |status| depth(&status));
+    let own_depth = fs::read_to_string(proc.join("self/status")).map_or(1, |status| namespace_depth(&status));
     let own_root = root_of(&proc.join("self"));
     let numbers = fs::read_dir(&proc).into_iter().flatten().flatten();
     let mut pids: Vec<u32> = numbers
@@ -43,7 +43,7 @@ fn running() -> Vec<RunningMta> {
             continue;
         }
         let text = |name: &str| fs::read_to_string(dir.join(name)).ok();
-        let Some(status) = text("status").filter(|status| depth(status) == own_depth) else {
+        let Some(status) = text("status").filter(|status| namespace_depth(status) == own_depth) else {
             continue;
         };
         if found.iter().all(|other| other.mta != mta) {

@@ -66,7 +66,7 @@ fn uses_smrsh(configuration: &str) -> bool {
 }
 
 /// Whether Sendmail runs commands of this user's `.forward`.
-pub fn shell(host: &HostFacts, account: &Account) -> Option<Finding> {
+pub fn examine_shell(host: &HostFacts, account: &Account) -> Option<Finding> {
     if !is_used(host) {
         return None;
     }

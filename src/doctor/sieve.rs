@@ -20,7 +20,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let Some(dovecot) = &host.dovecot else {
         return Vec::new();
     };
-    let command = dovecot.given("sendmail_path").unwrap_or_default();
+    let command = dovecot.non_empty("sendmail_path").unwrap_or_default();
     let Some(program) = guard_program(command) else {
         return Vec::new();
     };
@@ -46,9 +46,9 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
 
 /// What is kept of a redirect goes where Dovecot does not look.
 fn elsewhere(host: &HostFacts, dovecot: &Settings) -> Option<Finding> {
-    let location = dovecot.given("mail_location").unwrap_or_default();
+    let location = dovecot.non_empty("mail_location").unwrap_or_default();
     let kind = dovecot
-        .given("mail_driver")
+        .non_empty("mail_driver")
         .or_else(|| Some(location.split_once(':')?.0))?;
     if !matches!(host.config.mailbox.location, Location::Mbox { .. }) || kind == "mbox" {
         return None;
@@ -84,10 +84,10 @@ pub fn of_user(host: &HostFacts, account: &Account) -> Option<Finding> {
         return None;
     }
     // Asked only for who has such a script: there may be thousands of users.
-    let said = host.ask(&mut Vec::new(), &["doveconf"], &["sendmail_path"])?;
+    let said = host.ask_programs(&mut Vec::new(), &["doveconf"], &["sendmail_path"])?;
     let settings = Settings::parse(&said);
     let topic = Check::Forward.about(path.display());
-    if guard_program(settings.given("sendmail_path").unwrap_or_default()).is_some() {
+    if guard_program(settings.non_empty("sendmail_path").unwrap_or_default()).is_some() {
         return Some(topic.ok("its redirects pass the guard"));
     }
     let what = "it redirects mail without spoolguard: nobody notices when the address is dead, and its bounces go to the senders";

@@ -10,7 +10,7 @@ use crate::doctor::filesystem;
 use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
 use crate::error::Error;
 use crate::mailbox::setgid;
-use crate::output::shell::{program, quote_path};
+use crate::output::shell::{program_command, quote_path};
 use crate::spool::directory;
 use crate::spool::directory::EntryKind;
 use crate::spool::list::problems;
@@ -68,7 +68,7 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
     let mut mailboxes = 0;
     for entry in &entries {
         let topic = Check::Spool.about(entry.path.display());
-        let thing = entry.thing();
+        let thing = entry.entry_kind();
         if thing == EntryKind::Mailbox {
             mailboxes += 1;
             let name = entry.path.file_name().and_then(|name| name.to_str());
@@ -85,7 +85,7 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
         found.truncate(MOST_NAMES);
         found.push(Check::Spool.about(dir.display()).error(
             format!("{more} more such things are wrong in it"),
-            format!("{} spool list, which names them all", program()),
+            format!("{} spool list, which names them all", program_command()),
         ));
     }
     if found.is_empty() {

@@ -44,7 +44,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
 }
 
 fn returns(host: &HostFacts, alias: &str) -> bool {
-    let mut guarded = host.aliases.guarded();
+    let mut guarded = host.aliases.guarded_aliases();
     guarded.any(|(name, hook)| name == alias && hook.job == GuardJob::Other("return".to_owned()))
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::deliver::context::state_place;
 use crate::doctor::rules::{Check, CheckSubject, Finding};
-use crate::error::{Error, plain};
+use crate::error::{Error, cause_text};
 use crate::output::shell::quote_path;
 use crate::sys::account::Account;
 use crate::sys::dirs::refuse_unwritable;
@@ -77,7 +77,7 @@ fn unwritable(topic: &CheckSubject, dir: &Path, error: &io::Error, account: &Acc
     let what = format!(
         "{} cannot be written ({}): nothing is held, and no dead address is known",
         dir.display(),
-        plain(error)
+        cause_text(error)
     );
     let elsewhere = "state_dir = \"/var/lib/spoolguard/%u\"";
     let kind = error.kind();

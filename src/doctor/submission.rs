@@ -74,7 +74,7 @@ fn program(path: &Path) -> Finding {
         );
         return topic.error(what, "take NoNewPrivileges= out of the unit that starts it");
     }
-    if let Some(lacks) = kind.lacks() {
+    if let Some(lacks) = kind.missing_feature() {
         return topic
             .warning(format!("{whose}: {lacks}"))
             .remedy("install an MTA with a queue that takes any sender, such as Postfix or Exim");

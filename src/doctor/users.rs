@@ -53,7 +53,7 @@ pub fn mentioned_names(host: &HostFacts) -> Mentioned {
     let ends = if host.config.admin.starts_with('/') {
         Vec::new()
     } else {
-        host.ends(&host.config.admin)
+        host.find_ends(&host.config.admin)
     };
     names.extend(ends.into_iter().filter_map(|end| match end {
         End::User(name) => Some(name),
@@ -97,7 +97,7 @@ pub fn no_answer(path: &Path, whose: &str) -> Finding {
 }
 
 /// The homes of these users.
-pub fn homes(names: &BTreeSet<String>) -> Vec<PathBuf> {
+pub fn find_homes(names: &BTreeSet<String>) -> Vec<PathBuf> {
     let of = |name: &String| account::find_known(name).ok().flatten()?.home;
     names.iter().filter_map(of).collect()
 }

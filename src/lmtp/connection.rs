@@ -15,7 +15,7 @@ use rustix::net::{
 };
 
 use crate::config::location::Endpoint;
-use crate::error::plain;
+use crate::error::cause_text;
 use crate::lmtp::reply::{Reply, ReplyParser};
 use crate::sys::deadline;
 use crate::sys::deadline::Deadline;
@@ -82,7 +82,7 @@ impl Connection {
         };
         deadline::listen_for_signals()
             .and_then(|()| Self::begin(server, time))
-            .map_err(|e| plain(&e))
+            .map_err(|e| cause_text(&e))
     }
 
     /// The same for a question that is over at `until`, whatever happens: signals stay as they are, and none of them ends it.
@@ -95,7 +95,7 @@ impl Connection {
             end_of_run: until,
             patience: Patience::BeyondStop,
         };
-        Self::begin(server, time).map_err(|e| plain(&e))
+        Self::begin(server, time).map_err(|e| cause_text(&e))
     }
 
     fn begin(server: &Endpoint, time: ConnectionTime) -> io::Result<Self> {

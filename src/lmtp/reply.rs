@@ -65,12 +65,12 @@ impl Reply {
     }
 
     /// Tells whether the server ends the session with it (RFC 5321 section 3.8).
-    pub fn closes(&self) -> bool {
+    pub fn ends_session(&self) -> bool {
         self.code == 421
     }
 
     /// What it said, in one line.
-    pub fn said(&self) -> String {
+    pub fn one_line(&self) -> String {
         let text = format!("{} {}", self.code, self.lines.join(" / "));
         text.trim_end().chars().take(SAID_CHARS).collect()
     }
@@ -213,7 +213,7 @@ mod tests {
         let lines = b"250-x\r\n".iter().cycle().take(2 * MOST_BYTES);
         assert!(lines.copied().any(|byte| parser.take(byte).is_err()));
         let long = format!("550 {}\r\n", "x".repeat(5000));
-        let said = read(&long).ok().flatten().map(|reply| reply.said().len());
+        let said = read(&long).ok().flatten().map(|reply| reply.one_line().len());
         assert_eq!(said, Some(300));
     }
 
@@ -222,6 +222,6 @@ mod tests {
         let reply = read("250-a.test\r\n250-8BITMIME\r\n250 SIZE 100\r\n").ok().flatten();
         let reply = reply.unwrap_or_else(|| unreachable!("no answer"));
         assert_eq!(reply.lines(), ["a.test", "8BITMIME", "SIZE 100"]);
-        assert_eq!(reply.said(), "250 a.test / 8BITMIME / SIZE 100");
+        assert_eq!(reply.one_line(), "250 a.test / 8BITMIME / SIZE 100");
     }
 }

@@ -6,7 +6,7 @@
 
 use std::io::{self, Read};
 
-use crate::error::plain;
+use crate::error::cause_text;
 use crate::lmtp::connection::Connection;
 use crate::lmtp::reply::{Lacking, Reply, ReplyMeaning};
 use crate::lmtp::wire::{END, WireEncoder};
@@ -118,7 +118,7 @@ impl Session {
         let reply = self.ask(&format!("RCPT TO:<{recipient}>"))?;
         self.quit();
         if reply.says_mailbox_is_full() {
-            return Ok(Some(reply.said()));
+            return Ok(Some(reply.one_line()));
         }
         match reply.meaning() {
             ReplyMeaning::Done => Ok(None),
@@ -143,16 +143,19 @@ impl Session {
     }
 
     fn open(&mut self) -> Result<(String, Vec<String>), SessionStop> {
-        let greeting = self.connection.receive().map_err(|e| SessionStop::Here(plain(&e)))?;
+        let greeting = self
+            .connection
+            .receive()
+            .map_err(|e| SessionStop::Here(cause_text(&e)))?;
         if greeting.meaning() != ReplyMeaning::Done {
-            return Err(SessionStop::Here(format!("it greets with {}", greeting.said())));
+            return Err(SessionStop::Here(format!("it greets with {}", greeting.one_line())));
         }
         let named = self.ask(&format!("LHLO {}", host_name()))?;
         if named.meaning() != ReplyMeaning::Done {
             return Err(SessionStop::Here(refusal(&named, "LHLO")));
         }
         let extensions = named.lines().iter().skip(1).cloned().collect();
-        Ok((greeting.said(), extensions))
+        Ok((greeting.one_line(), extensions))
     }
 
     fn hand_over<R: Read + Clone>(
@@ -197,19 +200,19 @@ impl Session {
         let mut exchange = || -> io::Result<Reply> {
             if self.connection.has_unread()? {
                 let unasked = self.connection.receive()?;
-                if unasked.closes() {
+                if unasked.ends_session() {
                     return Ok(unasked);
                 }
-                let cause = format!("the server says what it was not asked: {}", unasked.said());
+                let cause = format!("the server says what it was not asked: {}", unasked.one_line());
                 return Err(io::Error::other(cause));
             }
             self.connection.send(format!("{command}\r\n").as_bytes())?;
             self.connection.receive()
         };
         match exchange() {
-            Ok(reply) if reply.closes() => Err(SessionStop::Here(refusal(&reply, word))),
+            Ok(reply) if reply.ends_session() => Err(SessionStop::Here(refusal(&reply, word))),
             Ok(reply) => Ok(reply),
-            Err(e) => Err(SessionStop::Here(format!("{} ({word})", plain(&e)))),
+            Err(e) => Err(SessionStop::Here(format!("{} ({word})", cause_text(&e)))),
         }
     }
 
@@ -223,7 +226,7 @@ impl Session {
                 Ok(read) => read,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // The message, not the server: no other one is tried, and without its dot this one drops what it has.
-                Err(e) => return Err(SessionStop::Unread(plain(&e))),
+                Err(e) => return Err(SessionStop::Unread(cause_text(&e))),
             };
             match piece.get(..read) {
                 Some([]) | None => encoder.finish(&mut wire),
@@ -231,7 +234,7 @@ impl Session {
             }
             let sent = self.connection.send(&wire);
             wire.clear();
-            let stop = |e: io::Error| SessionStop::Here(format!("{} (message)", plain(&e)));
+            let stop = |e: io::Error| SessionStop::Here(format!("{} (message)", cause_text(&e)));
             match (sent, self.connection.has_unread()) {
                 // What it says is worth more than that it is gone.
                 (_, Ok(true)) => return self.connection.receive().map(Some).map_err(stop),
@@ -247,7 +250,7 @@ impl Session {
         match reply.meaning() {
             ReplyMeaning::Done | ReplyMeaning::GoOn => Err(SessionStop::Here(format!(
                 "the server answered before the end of the message: {}",
-                reply.said()
+                reply.one_line()
             ))),
             other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
                 refused(reply, other, "message")
@@ -258,7 +261,7 @@ impl Session {
     /// Sends the dot and reads the answer to it, the first for the only recipient. What comes behind is none of ours.
     fn end_message(&mut self) -> Result<Answer, SessionStop> {
         self.connection.outlast_stop();
-        let lost = |e: io::Error| SessionStop::Lost(format!("{} (end of message)", plain(&e)));
+        let lost = |e: io::Error| SessionStop::Lost(format!("{} (end of message)", cause_text(&e)));
         let sent = self.connection.send(END);
         // A server that closes behind its answer may be gone before the dot is out of our hands: what it said is there, or does not come.
         if sent.is_err() {
@@ -270,7 +273,10 @@ impl Session {
         };
         match reply.meaning() {
             ReplyMeaning::Done => Ok(Answer::Taken),
-            ReplyMeaning::GoOn => Err(lost(io::Error::other(format!("the server answered {}", reply.said())))),
+            ReplyMeaning::GoOn => Err(lost(io::Error::other(format!(
+                "the server answered {}",
+                reply.one_line()
+            )))),
             other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
                 refused(&reply, other, "message").map_err(|stop| match stop {
                     // It has had the message once.
@@ -296,7 +302,7 @@ fn refused(reply: &Reply, meaning: ReplyMeaning, command: &str) -> Result<Answer
     match meaning {
         ReplyMeaning::Full(what) => Ok(Answer::Full {
             what,
-            said: reply.said(),
+            said: reply.one_line(),
         }),
         ReplyMeaning::Never => Err(SessionStop::Never(cause)),
         ReplyMeaning::Done | ReplyMeaning::GoOn | ReplyMeaning::Later => Err(SessionStop::Here(cause)),
@@ -304,7 +310,7 @@ fn refused(reply: &Reply, meaning: ReplyMeaning, command: &str) -> Result<Answer
 }
 
 fn refusal(reply: &Reply, command: &str) -> String {
-    format!("the server answered {} ({})", reply.said(), first_word(command))
+    format!("the server answered {} ({})", reply.one_line(), first_word(command))
 }
 
 fn first_word(command: &str) -> &str {

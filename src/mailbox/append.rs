@@ -42,7 +42,7 @@ fn stamp(file: &File) -> io::Result<(u64, u64, i128)> {
 
 impl Appended {
     /// One that lies in the mailbox already.
-    pub(super) fn found(locked: &OpenMailbox, extent: AppendExtent, note: AppendIntent) -> Self {
+    pub(super) fn from_found(locked: &OpenMailbox, extent: AppendExtent, note: AppendIntent) -> Self {
         Self {
             before_bytes: extent.before_bytes,
             after_bytes: extent.after_bytes,
@@ -53,7 +53,7 @@ impl Appended {
     }
 
     /// The same, with the submission noted: its message is synced.
-    pub(super) fn noted(
+    pub(super) fn with_submission(
         self,
         mailbox: &mut OpenMailbox,
         submission: Option<SubmissionKey>,
@@ -141,7 +141,7 @@ pub fn append<R: Read + Clone>(locked: &mut OpenMailbox, letter: MboxEntry<'_, R
         Some(text) => to.write_all(text),
         None => write_letter(to, letter),
     })?;
-    Ok(appended.noted(locked, submission, date))
+    Ok(appended.with_submission(locked, submission, date))
 }
 
 /// A message that lay in an mbox before.

@@ -57,7 +57,7 @@ pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> 
 
 /// The same without a buffer.
 fn write_through<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io::Result<()> {
-    writeln!(to, "{}{}", separator_start(letter.sender), ctime(letter.date))?;
+    writeln!(to, "{}{}", separator_start(letter.sender), ctime_text(letter.date))?;
     write_rest(to, letter)
 }
 
@@ -104,7 +104,7 @@ const ASCTIME_BYTES: u64 = 24;
 
 /// The 24 characters of ctime(3): the local time, as every other program on the host writes and reads them. RFC 4155 asks for UTC; nobody
 /// does that, and IMAP servers would show a time of arrival that is hours off.
-pub fn ctime(date: OffsetDateTime) -> String {
+pub fn ctime_text(date: OffsetDateTime) -> String {
     asctime(local_time::to_local(date))
 }
 

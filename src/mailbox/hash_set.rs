@@ -37,7 +37,7 @@ impl Hashes {
     }
 
     /// The first 8 bytes of each that is there.
-    pub fn beginnings(&self) -> impl Iterator<Item = [u8; 8]> {
+    pub fn short_hashes(&self) -> impl Iterator<Item = [u8; 8]> {
         let there = self.entries.iter().filter(|entry| **entry & GONE == 0);
         there.map(|entry| u64::try_from(*entry >> 64).unwrap_or_default().to_be_bytes())
     }

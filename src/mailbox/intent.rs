@@ -30,7 +30,7 @@ use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, lre
 use time::OffsetDateTime;
 
 use crate::mailbox::intent_text::{AppendProgress, IntentText, MessageSource};
-use crate::mailbox::measure::{AppendExtent, checksum};
+use crate::mailbox::measure::{AppendExtent, checksum_of};
 use crate::sys::account::host_name;
 use crate::sys::procfs::is_alive;
 
@@ -297,5 +297,5 @@ impl LeftIntent {
 
 /// A short name for this host.
 pub(crate) fn host_hash() -> u32 {
-    checksum(host_name().as_bytes())
+    checksum_of(host_name().as_bytes())
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::mailbox::measure::{AppendExtent, checksum};
+use crate::mailbox::measure::{AppendExtent, checksum_of};
 
 /// Where a message comes from, and so what becomes of it when its run is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,5 +114,5 @@ impl IntentText {
 }
 
 fn check(text: &str) -> u32 {
-    checksum(text.as_bytes()) & 0xffff
+    checksum_of(text.as_bytes()) & 0xffff
 }

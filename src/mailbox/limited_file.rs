@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn nothing_is_read_when_the_time_is_over() {
         let file = file();
-        let limited = LimitedFile::new(&file, ReadLimit::within(Duration::ZERO));
+        let limited = LimitedFile::new(&file, ReadLimit::ending_in(Duration::ZERO));
         let error = limited.read_from(&mut [0; 10], 0).map_err(|e| e.kind());
         assert_eq!(error, Err(std::io::ErrorKind::TimedOut));
     }

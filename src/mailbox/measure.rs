@@ -19,7 +19,7 @@ pub struct AppendExtent {
 }
 
 /// A checksum that tells one separator line from another.
-pub fn checksum(bytes: &[u8]) -> u32 {
+pub fn checksum_of(bytes: &[u8]) -> u32 {
     let mut crc = Crc::new();
     crc.update(bytes);
     crc.sum()
@@ -49,7 +49,7 @@ impl Measure {
         AppendExtent {
             before_bytes,
             after_bytes: before_bytes + ends.len() as u64 + self.bytes,
-            separator: checksum(&self.line),
+            separator: checksum_of(&self.line),
             content: content.sum(),
         }
     }

@@ -15,7 +15,7 @@ use memchr::memchr;
 use crate::mailbox::content_hash::{ContentHash, ContentReader, HashScope, of_stored};
 use crate::mailbox::format::{MboxEntry, write_letter};
 use crate::mailbox::limited_file::LimitedFile;
-use crate::mailbox::measure::checksum;
+use crate::mailbox::measure::checksum_of;
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::HEAD_BYTES;
@@ -31,12 +31,12 @@ pub(super) fn find_moved<R: Read + Clone>(
     step: impl Fn(),
 ) -> io::Result<Option<Range<u64>>> {
     let wanted = hash(entry)?;
-    let limit = ReadLimit::within(TIME);
+    let limit = ReadLimit::ending_in(TIME);
     let file = LimitedFile::new(mailbox, limit);
     let is_it = |stored: &MboxMessage<'_>| -> io::Result<bool> {
         let end = memchr(b'\n', stored.head).map_or(stored.head.len(), |at| at + 1);
         let line = stored.head.get(..end).unwrap_or_default();
-        Ok(checksum(line) == separator && of_stored(&file, stored, HashScope::All)? == wanted)
+        Ok(checksum_of(line) == separator && of_stored(&file, stored, HashScope::All)? == wanted)
     };
     let search = || -> io::Result<Option<Range<u64>>> {
         let mut messages = MboxReader::resume(&file, HEAD_BYTES, 0)?;

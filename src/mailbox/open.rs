@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use crate::error::{Category, Error};
 use crate::mailbox::setgid;
 use crate::mailbox::setgid::SpoolDirAccess;
-use crate::sys::dirs::parent;
+use crate::sys::dirs::parent_of;
 
 /// Whose mailbox this has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +90,9 @@ pub fn open_existing(path: &Path, owner: Owner) -> Result<Option<File>, Error> {
 /// Makes an empty mailbox for somebody else, as root, where there is none. Where the directory hands its group on, the mailbox keeps
 /// that, as MTAs want it.
 pub fn create_for(path: &Path, uid: u32, gid: Option<u32>) -> Result<(), Error> {
-    let dir = parent(path)
+    let dir = parent_of(path)
         .metadata()
-        .map_err(|e| Error::io("examine", parent(path), &e))?;
+        .map_err(|e| Error::io("examine", parent_of(path), &e))?;
     let hands_group_on = dir.mode() & 0o2000 != 0;
     let fail = |e: io::Error| Error::io("create mailbox", path, &e).class(Category::Mailbox);
     // Under another name until it is the user's: a mailbox that is root's would hold up every delivery.
@@ -143,7 +143,7 @@ fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Makes an empty mailbox: 0660 where the directory belongs to a group that writes to it, 0600 elsewhere.
 fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<File, Error> {
-    let dir = parent(path);
+    let dir = parent_of(path);
     let made = setgid::create_file(
         place,
         path,
@@ -213,12 +213,12 @@ pub fn check_file(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
 }
 
 fn everybody_writes(path: &Path) -> bool {
-    parent(path).metadata().is_ok_and(|dir| dir.mode() & 0o002 != 0)
+    parent_of(path).metadata().is_ok_and(|dir| dir.mode() & 0o002 != 0)
 }
 
 /// Says that there is no directory for a mailbox at `path`.
 pub fn no_directory(path: &Path) -> Error {
-    let cause = format!("the directory {} does not exist", parent(path).display());
+    let cause = format!("the directory {} does not exist", parent_of(path).display());
     Error::new(Category::Mailbox, "create mailbox", path.display(), cause).needs_mending()
 }
 

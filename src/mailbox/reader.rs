@@ -130,7 +130,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     }
 
     /// The whole file as one message.
-    pub fn whole(&mut self) -> io::Result<MboxMessage<'_>> {
+    pub fn read_whole(&mut self) -> io::Result<MboxMessage<'_>> {
         self.at = self.length;
         self.stored(0, self.length)
     }

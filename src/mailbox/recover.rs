@@ -238,12 +238,12 @@ pub fn find_earlier<R: Read + Clone>(
     if same.is_none()
         && let Some(appended) = find_moved(mailbox, entry, moved).map_err(fail)?
     {
-        return Ok(Some(appended.noted(mailbox, entry.submission, entry.date)));
+        return Ok(Some(appended.with_submission(mailbox, entry.submission, entry.date)));
     }
     match same {
         Some(left) => {
             let appended = left.rewrite(mailbox, entry).map_err(fail)?;
-            Ok(Some(appended.noted(mailbox, entry.submission, entry.date)))
+            Ok(Some(appended.with_submission(mailbox, entry.submission, entry.date)))
         }
         None => {
             let now = entry.date.unix_timestamp();
@@ -280,7 +280,7 @@ fn find_moved<R: Read + Clone>(
             after_bytes: place.end,
             ..note.extent()
         };
-        found = Some(Appended::found(mailbox, extent, note.take_over(mailbox.path())));
+        found = Some(Appended::from_found(mailbox, extent, note.take_over(mailbox.path())));
     }
     Ok(found)
 }
@@ -300,7 +300,7 @@ impl LeftMessage {
             return Ok(false);
         }
         let mut compare = Compare::new(
-            LimitedFile::new(file, ReadLimit::within(TOTAL)),
+            LimitedFile::new(file, ReadLimit::ending_in(TOTAL)),
             separator.end_bytes,
             extent.after_bytes,
         );
@@ -336,7 +336,7 @@ impl LeftMessage {
             .and_then(|()| append::sync_name(mailbox.locked(), extent.before_bytes));
         let intent = self.intent.adopt(file, mailbox.path(), entry.date);
         match written {
-            Ok(()) => Ok(Appended::found(mailbox, extent, intent)),
+            Ok(()) => Ok(Appended::from_found(mailbox, extent, intent)),
             Err(e) => {
                 intent.leave();
                 Err(e)

@@ -55,7 +55,7 @@ use nix::unistd::{Gid, UnlinkatFlags, getresgid, getresuid, linkat, setegid, set
 use crate::error::{Category, Error};
 use crate::sys::account;
 use crate::sys::account::Account;
-use crate::sys::dirs::parent;
+use crate::sys::dirs::parent_of;
 use crate::sys::self_exec;
 
 /// How often a group is given back before the process is ended for it.
@@ -229,7 +229,7 @@ impl SpoolDirAccess {
         let name = path.file_name()?;
         let behind = name.as_bytes().strip_prefix(self.mailbox.file_name()?.as_bytes())?;
         let is_own = behind.is_empty() || behind == b".lock" || behind.starts_with(b".lock.");
-        (is_own && parent(path) == parent(&self.mailbox)).then_some(name)
+        (is_own && parent_of(path) == parent_of(&self.mailbox)).then_some(name)
     }
 
     /// Opens a file to read it with the group. Which one, no caller may say: only one that the administrator's configuration names, and
@@ -270,7 +270,7 @@ pub fn make_nameless(place: Option<&SpoolDirAccess>, path: &Path, mode: Mode) ->
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     Ok(File::from(match in_place(place, path) {
         Some((place, _)) => place.call(|dir| openat(dir, ".", flags, mode))?,
-        None => openat(AT_FDCWD, parent(path), flags, mode)?,
+        None => openat(AT_FDCWD, parent_of(path), flags, mode)?,
     }))
 }
 

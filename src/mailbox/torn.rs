@@ -9,7 +9,7 @@ use flate2::Crc;
 use memchr::{memchr, memmem};
 
 use crate::mailbox::limited_file::LimitedFile;
-use crate::mailbox::measure::{AppendExtent, checksum};
+use crate::mailbox::measure::{AppendExtent, checksum_of};
 use crate::mailbox::separator_search::has_separator;
 use crate::message::from_line::LINE_BYTES;
 use crate::sys::read_at::{ReadAt, read_full};
@@ -69,7 +69,7 @@ pub fn examine_tail(file: &LimitedFile<'_>, extent: &AppendExtent, length: u64, 
         return torn_unless_foreign(file, extent.before_bytes, length);
     }
     match start.line() {
-        Some(line) if checksum(line) == extent.separator => {
+        Some(line) if checksum_of(line) == extent.separator => {
             torn_unless_foreign(file, start.end_bytes(extent, line), length)
         }
         Some(_) => Ok(Tail::Foreign),
@@ -81,7 +81,7 @@ pub fn examine_tail(file: &LimitedFile<'_>, extent: &AppendExtent, length: u64, 
 /// The same where the mailbox is as long as it has to be, or longer.
 fn examine_full(file: &LimitedFile<'_>, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
     let start = Start::read(file, extent)?;
-    let line = start.line().filter(|line| checksum(line) == extent.separator);
+    let line = start.line().filter(|line| checksum_of(line) == extent.separator);
     if let Some(line) = line
         && (depth == Depth::Separator || content(file, extent)? == Some(extent.content))
     {

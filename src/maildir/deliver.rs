@@ -144,7 +144,7 @@ pub fn find_delivered<R: Read + Clone>(
     intents: &IntentDir,
     now: OffsetDateTime,
 ) -> Result<Option<Delivered>, Error> {
-    for (left, intent) in intents.left(maildir.new_dir(), draft.fingerprint, &escape_host(&host_name())) {
+    for (left, intent) in intents.find_left(maildir.new_dir(), draft.fingerprint, &escape_host(&host_name())) {
         // Its run is no more.
         let _ = unlinkat(maildir.tmp_dir(), left.to_string(), AtFlags::empty());
         let name = left.with_sizes(draft.bytes, draft.crlf_bytes);

@@ -13,7 +13,7 @@ pub const FIELD: &str = "X-Maildir-Flags";
 
 /// The fields that say in an mbox what the name of a message says in a Maildir. Nothing for one that nobody has seen.
 pub fn write_fields(message: &SeenMessage, line_end: &str) -> String {
-    let flags = String::from_utf8_lossy(name::flags(message.name())).into_owned();
+    let flags = String::from_utf8_lossy(name::flags_of(message.name())).into_owned();
     let mut fields = String::new();
     let mut add = |name: &str, value: &str| {
         if !value.is_empty() {

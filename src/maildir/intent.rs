@@ -128,7 +128,7 @@ impl IntentDir {
     }
 
     /// The notes that runs left which are no more, about a message of this fingerprint, with the names that it may have.
-    pub fn left(&self, new_dir: impl AsFd, fingerprint: u64, host: &str) -> Vec<(UniqueName, DeliveryIntent)> {
+    pub fn find_left(&self, new_dir: impl AsFd, fingerprint: u64, host: &str) -> Vec<(UniqueName, DeliveryIntent)> {
         let prefix = format!("{PREFIX}{fingerprint:016x}.");
         let attributes = self.attributes_on(new_dir, &prefix);
         let read = |place: NotePlace| place.read().map(|text| (place, text));
@@ -154,7 +154,7 @@ impl IntentDir {
     }
 
     /// Removes notes that no MTA will ask for any more.
-    pub fn clean(&self, new_dir: impl AsFd) {
+    pub fn remove_stale(&self, new_dir: impl AsFd) {
         let links = self.links.iter().flat_map(std::fs::read_dir).flatten().flatten();
         let links = links.map(|entry| NotePlace::Link(entry.path()));
         for place in links.chain(self.attributes_on(new_dir, PREFIX)) {

@@ -82,7 +82,7 @@ pub fn without_flags(name: &[u8]) -> &[u8] {
 }
 
 /// The flags in a name, such as `RS`: P passed, R replied, S seen, T trashed, D draft, F flagged.
-pub fn flags(name: &[u8]) -> &[u8] {
+pub fn flags_of(name: &[u8]) -> &[u8] {
     let at = name.windows(3).position(|part| part == b":2,");
     at.and_then(|at| name.get(at + 3..)).unwrap_or_default()
 }
@@ -94,7 +94,7 @@ pub fn delivered_seconds(name: &[u8]) -> Option<i64> {
 }
 
 /// The size on disk that a name says, in bytes; none where it says nothing.
-pub fn size(name: &[u8]) -> Option<u64> {
+pub fn size_of(name: &[u8]) -> Option<u64> {
     let fields = without_flags(name).split(|b| *b == b',').skip(1);
     let digits = fields.filter_map(|field| field.strip_prefix(b"S=")).next()?;
     std::str::from_utf8(digits).ok()?.parse().ok()
@@ -102,7 +102,7 @@ pub fn size(name: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{UniqueName, delivered_seconds, escape_host, flags, size, without_flags};
+    use super::{UniqueName, delivered_seconds, escape_host, flags_of, size_of, without_flags};
 
     #[test]
     fn a_name_is_read_as_it_is_written() {
@@ -140,8 +140,8 @@ mod tests {
             ("1.5.h,S=x", None, "", "1.5.h,S=x"),
             ("S=7", None, "", "S=7"),
         ] {
-            assert_eq!(size(name.as_bytes()), bytes, "{name}");
-            assert_eq!(flags(name.as_bytes()), set.as_bytes(), "{name}");
+            assert_eq!(size_of(name.as_bytes()), bytes, "{name}");
+            assert_eq!(flags_of(name.as_bytes()), set.as_bytes(), "{name}");
             assert_eq!(without_flags(name.as_bytes()), stays.as_bytes(), "{name}");
         }
     }

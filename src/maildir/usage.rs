@@ -63,7 +63,7 @@ pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::
 
 /// The size of a message, by its name, else by its file; none where it is gone.
 pub fn size_of(dir: &OwnedFd, name: &CStr) -> io::Result<Option<u64>> {
-    if let Some(bytes) = name::size(name.to_bytes()) {
+    if let Some(bytes) = name::size_of(name.to_bytes()) {
         return Ok(Some(bytes));
     }
     match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {

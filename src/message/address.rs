@@ -64,7 +64,7 @@ impl Address {
     }
 
     /// The local part up to the first of the `delimiter` characters: `a` of `a+lists@a.test`.
-    pub fn base(&self, delimiter: &str) -> &str {
+    pub fn without_extension(&self, delimiter: &str) -> &str {
         match self.local.find(|c| delimiter.contains(c)) {
             Some(cut) if cut > 0 => self.local.get(..cut).unwrap_or(&self.local),
             _ => &self.local,
@@ -79,7 +79,7 @@ impl Address {
 
     /// What two addresses of one mailbox have in common.
     fn mailbox(&self, delimiter: &str) -> (String, Option<String>) {
-        (self.base(delimiter).to_lowercase(), self.domain.clone())
+        (self.without_extension(delimiter).to_lowercase(), self.domain.clone())
     }
 }
 
@@ -222,7 +222,7 @@ impl OwnAddresses {
     /// The address that stands for the user in `X-Loop`, without its extension.
     pub fn primary(&self) -> Option<Address> {
         self.list.first().map(|own| Address {
-            local: own.base(&self.delimiter).to_owned(),
+            local: own.without_extension(&self.delimiter).to_owned(),
             domain: own.domain.clone(),
         })
     }

@@ -166,7 +166,7 @@ impl<'a> Message<'a> {
     }
 
     /// When it was delivered, in seconds since 1970, as its separator line says; where that has no date, as its writer says.
-    pub fn delivered(&self) -> Option<i64> {
+    pub fn delivered_at(&self) -> Option<i64> {
         let written = || self.fields_named("Date").next();
         self.from_line
             .and_then(date::parse_date)

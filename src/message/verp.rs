@@ -84,7 +84,7 @@ pub fn verp_sender(
     message: &str,
     unix_seconds: i64,
 ) -> Option<String> {
-    let (local, domain) = (own.base(delimiter), own.domain()?);
+    let (local, domain) = (own.without_extension(delimiter), own.domain()?);
     let separator = delimiter.chars().next()?;
     let mut token = Vec::with_capacity(TOKEN);
     token.extend_from_slice(&day(unix_seconds).to_be_bytes());

@@ -3,21 +3,21 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How many columns a text takes.
-pub fn columns(text: &str) -> usize {
+pub fn count_columns(text: &str) -> usize {
     text.width()
 }
 
 /// A text and as many blanks as it takes to fill so many columns.
-pub fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
+pub fn pad_to_columns(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(count_columns(text))))
 }
 
 /// The beginning of a text that takes at most so many columns, with `mark` at its end where something is left out.
-pub fn cut(text: &str, most: usize, mark: &str) -> String {
-    if columns(text) <= most {
+pub fn cut_to_columns(text: &str, most: usize, mark: &str) -> String {
+    if count_columns(text) <= most {
         return text.to_owned();
     }
-    let room = most.saturating_sub(columns(mark));
+    let room = most.saturating_sub(count_columns(mark));
     let mut used = 0;
     let fits = |c: &char| {
         used += c.width().unwrap_or(0);
@@ -29,7 +29,7 @@ pub fn cut(text: &str, most: usize, mark: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{columns, cut, pad};
+    use super::{count_columns, cut_to_columns, pad_to_columns};
 
     #[test]
     fn wide_characters_count_twice_and_combining_ones_not() {
@@ -41,7 +41,7 @@ mod tests {
             ("ｱﾘｽ", 3),
             ("한글", 4),
         ] {
-            assert_eq!(columns(text), width, "{text}");
+            assert_eq!(count_columns(text), width, "{text}");
         }
         for (text, most, want) in [
             ("alice", 5, "alice"),
@@ -51,9 +51,9 @@ mod tests {
             ("山田太郎", 6, "山田…"),
             ("山田", 1, "…"),
         ] {
-            let cut = cut(text, most, "…");
+            let cut = cut_to_columns(text, most, "…");
             assert_eq!(cut, want);
-            assert_eq!(columns(&pad(&cut, most)), most, "{cut}");
+            assert_eq!(count_columns(&pad_to_columns(&cut, most)), most, "{cut}");
         }
     }
 }

@@ -20,7 +20,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::config::{Log, LogFormat, LogLevel, LogTo};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::output;
 use crate::output::json::write_line;
 use crate::sys::account::{host_name, is_root};
@@ -211,7 +211,7 @@ struct LogLine(String);
 impl LogLine {
     fn add(&mut self, field: &Field, text: &str) {
         let short: String = text.chars().take(VALUE_CHARACTERS).collect();
-        let safe = visible(&short);
+        let safe = make_visible(&short);
         if !self.0.is_empty() {
             self.0.push(' ');
         }

@@ -33,7 +33,7 @@ pub enum OutputForm {
 
 impl OutputForm {
     /// Returns the form that is asked for by the flag `--json`.
-    pub fn asked(json: bool) -> Self {
+    pub fn from_flag(json: bool) -> Self {
         if json { Self::Json } else { Self::Text }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::escape::visible;
+use crate::escape::make_visible;
 
 /// How often a log gets a line.
 const EVERY: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ pub struct Progress {
 impl Progress {
     /// Begins a step of so many bytes.
     pub fn begin(what: &str, bytes: u64) -> Self {
-        let what = visible(what);
+        let what = make_visible(what);
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(bytes);
             let form =

@@ -16,7 +16,7 @@ pub fn write_head(output: &mut impl Write, name: &str, help: &str) -> io::Result
 /// A label's value. It has to be UTF-8, with backslash, quote and line end escaped (Prometheus, text-based format). A byte that is not, and
 /// what would steer the terminal of whoever looks at the file or at the label, is shown as `\xff`; and so is a backslash before an `x`, for
 /// no two names may have the same labels: the collector would drop every metric of the file.
-pub fn label(name: &OsStr) -> String {
+pub fn escape_label(name: &OsStr) -> String {
     let shown = |byte: u8| format!("\\\\x{byte:02x}");
     let mut value = String::new();
     for part in name.as_encoded_bytes().utf8_chunks() {
@@ -38,7 +38,7 @@ pub fn label(name: &OsStr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::label;
+    use super::escape_label;
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -57,7 +57,7 @@ mod tests {
             ("\u{fffd}".as_bytes(), "\u{fffd}"),
         ];
         for (name, want) in cases {
-            assert_eq!(label(OsStr::from_bytes(name)), want);
+            assert_eq!(escape_label(OsStr::from_bytes(name)), want);
         }
     }
 }

@@ -12,7 +12,7 @@ pub fn note_config(path: &Path) {
 }
 
 /// How printed commands begin: `spoolguard`, with `--config PATH` where this run was started so.
-pub fn program() -> String {
+pub fn program_command() -> String {
     match CONFIG.get() {
         Some(path) => format!("spoolguard --config {}", quote_path(path)),
         None => "spoolguard".to_owned(),
@@ -32,7 +32,7 @@ pub fn quote_path(path: &Path) -> String {
         return String::from_utf8_lossy(bytes).into_owned();
     }
     if let Some(text) = path.to_str()
-        && crate::escape::visible(text) == text
+        && crate::escape::make_visible(text) == text
     {
         return format!("'{}'", text.replace('\'', "'\\''"));
     }

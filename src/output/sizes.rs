@@ -29,30 +29,30 @@ pub fn size_text(bytes: u64) -> String {
             return format!("{}.{} {unit}", tenths / 10, tenths % 10);
         }
     }
-    counted(bytes, "byte", "bytes")
+    count_text(bytes, "byte", "bytes")
 }
 
 /// A length of time as people say it.
 pub fn age_text(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
-        0..7200 => counted(seconds / 60, "minute", "minutes"),
-        7200..172_800 => counted(seconds / 3600, "hour", "hours"),
-        _ => counted(seconds / 86400, "day", "days"),
+        0..7200 => count_text(seconds / 60, "minute", "minutes"),
+        7200..172_800 => count_text(seconds / 3600, "hour", "hours"),
+        _ => count_text(seconds / 86400, "day", "days"),
     }
 }
 
 /// A number and what is counted: `1 mailbox`, `2 mailboxes`.
-pub fn counted(count: u64, one: &str, several: &str) -> String {
+pub fn count_text(count: u64, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// `1 message`, `2 messages`.
-pub fn messages(count: u64) -> String {
-    counted(count, "message", "messages")
+pub fn message_count_text(count: u64) -> String {
+    count_text(count, "message", "messages")
 }
 
 /// What is left: `1 message remains`, `0 bytes remain`.
-pub fn remain(what: &str, count: u64) -> String {
+pub fn what_remains(what: &str, count: u64) -> String {
     format!("{what} {}", if count == 1 { "remains" } else { "remain" })
 }

@@ -1,17 +1,17 @@
 //! Breaks text into lines that fit.
 
-use crate::output::columns::columns;
+use crate::output::columns::count_columns;
 
 /// `text` in lines that fit beside an indent. A word that is longer stays whole: it may be a command to copy.
 pub fn wrap_indented(text: &str, width: usize, indent: usize) -> String {
     let room = width.saturating_sub(indent);
-    if columns(text) <= room {
+    if count_columns(text) <= room {
         return text.to_owned();
     }
     let mut lines = String::new();
     let mut used = 0;
     for word in text.split(' ') {
-        let letters = columns(word);
+        let letters = count_columns(word);
         if used > 0 && used + 1 + letters > room {
             lines.push('\n');
             lines.push_str(&" ".repeat(indent));

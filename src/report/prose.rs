@@ -63,7 +63,7 @@ impl NamedFailure {
 pub fn find_failed(text: &str, not: &[String], senders: &[String]) -> Vec<Recipient> {
     find_named(text, not)
         .into_iter()
-        .map(|named| weigh(named, text, senders))
+        .map(|named| weigh_words(named, text, senders))
         .collect()
 }
 
@@ -183,7 +183,7 @@ fn another_in(line: &str, not: &[String]) -> Option<String> {
 }
 
 /// Weighs what the words about one recipient say, and `all` words of the report where those say nothing.
-pub fn weigh(named: NamedFailure, all: &str, senders: &[String]) -> Recipient {
+pub fn weigh_words(named: NamedFailure, all: &str, senders: &[String]) -> Recipient {
     let paragraph = named.paragraph.as_str();
     let status = find_status(paragraph)
         .or_else(|| find_status(all))

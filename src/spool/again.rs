@@ -39,7 +39,7 @@ impl SeenMessages {
     /// What they hash to, where only hashes that `shorten` made are in it: 16 hexadecimal digits for each.
     pub fn to_digits(&self) -> String {
         let mut digits = String::new();
-        for hash in self.hashes.beginnings() {
+        for hash in self.hashes.short_hashes() {
             let _ = write!(digits, "{:016x}", u64::from_be_bytes(hash));
         }
         digits

@@ -34,7 +34,7 @@ pub fn run(care: &SpoolRun, what: &What, mail: &Mail, packing: &Packing, changin
         packing,
         wanted: &wanted,
         consent: care.consent(&changing.agreement),
-        form: OutputForm::asked(changing.json),
+        form: OutputForm::from_flag(changing.json),
     }
     .run(date)
 }

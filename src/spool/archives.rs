@@ -11,8 +11,8 @@ use crate::archive::retention::{ArchiveLabel, read_name};
 use crate::archive::{names, retention};
 use crate::deliver::context;
 use crate::error::{Category, Error, Status};
-use crate::escape::visible;
-use crate::output::columns::{columns, pad};
+use crate::escape::make_visible;
+use crate::output::columns::{count_columns, pad_to_columns};
 use crate::output::json::write_line;
 use crate::output::sizes::short_size;
 use crate::output::{OutputForm, finish_answer, shell, write_answer};
@@ -63,7 +63,7 @@ pub fn run(care: &SpoolRun, user: Option<&str>, form: OutputForm) -> Result<Stat
 
 fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) -> String {
     if found.is_empty() {
-        let whose = user.map_or_else(String::new, |user| format!(" of {}", visible(user)));
+        let whose = user.map_or_else(String::new, |user| format!(" of {}", make_visible(user)));
         let dirs: Vec<_> = dirs(care).iter().map(|dir| shell::quote_path(dir)).collect();
         let unknown = user.is_some_and(|user| matches!(account::find_known(user), Ok(None)));
         let unknown = if unknown { "; there is no such user" } else { "" };
@@ -71,13 +71,13 @@ fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) -> String 
     }
     let width = found
         .iter()
-        .map(|archive| columns(&archive.label.user))
+        .map(|archive| count_columns(&archive.label.user))
         .max()
         .unwrap_or(0);
     let line = |archive: &ListedArchive| {
         format!(
             "{}  {}  {:>6}  {}\n",
-            pad(&archive.label.user, width),
+            pad_to_columns(&archive.label.user, width),
             made(archive, ' ', " UTC"),
             short_size(archive.bytes),
             shell::quote_path(&archive.path)

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::cli::spool::{Packing, What};
 use crate::error::{Error, Status};
 use crate::output::OutputForm;
-use crate::output::sizes::{counted, messages};
+use crate::output::sizes::{count_text, message_count_text};
 use crate::spool::choose::Wanted;
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::{RunMode, SpoolRun};
@@ -68,8 +68,8 @@ impl MailboxBatch<'_> {
         let mut ended = Status::Done;
         if !plan.is_empty() {
             let all = plan.iter().map(|planned| planned.messages).sum();
-            let from = counted(plan.len() as u64, "mailbox", "mailboxes");
-            let question = format!("Take {} out of {from}?", messages(all));
+            let from = count_text(plan.len() as u64, "mailbox", "mailboxes");
+            let question = format!("Take {} out of {from}?", message_count_text(all));
             match self.consent.decide(&question, "nothing was taken out", self.form) {
                 ConsentAnswer::Proceed => {
                     sum.plan_is_carried_out();
@@ -83,7 +83,7 @@ impl MailboxBatch<'_> {
                 }
             }
         }
-        report.sum(&sum);
+        report.tell_sum(&sum);
         Ok(if sum.failed > 0 { Status::Wrong } else { ended })
     }
 
@@ -99,7 +99,7 @@ impl MailboxBatch<'_> {
         let care = self.care;
         care.deadline.check("go on", "with the other mailboxes")?;
         if self.what.all {
-            care.reading.set(ReadLimit::within(MAILBOX_TIME));
+            care.reading.set(ReadLimit::ending_in(MAILBOX_TIME));
         }
         let taken = found.and_then(|spool| {
             let job = PackingJob::new(care, self.packing, &spool, self.wanted, date)?;
@@ -114,7 +114,7 @@ impl MailboxBatch<'_> {
         });
         match taken {
             Ok((spool, taken)) => {
-                report.mailbox(&spool, &taken);
+                report.tell_mailbox(&spool, &taken);
                 sum.add(&taken);
                 Ok(match taken {
                     MoveOutcome::Would { choice, .. } => Some(Planned {

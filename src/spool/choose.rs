@@ -241,7 +241,7 @@ impl Judge<'_> {
             return Ok(false);
         }
         if let Some(before) = wanted.before
-            && message.delivered().is_none_or(|date| date >= before)
+            && message.delivered_at().is_none_or(|date| date >= before)
         {
             return Ok(false);
         }
@@ -257,7 +257,7 @@ impl Judge<'_> {
             Verdict::Bounce(bounce) if wanted.kinds.contains(&WantedKind::Bounce) => {
                 if stored.doubt.is_none() {
                     if let Some(search) = &mut self.search {
-                        search.goes(stored)?;
+                        search.take_report(stored)?;
                     }
                     for recipient in bounce.recipients {
                         count(&mut choice.recipients, recipient.address);

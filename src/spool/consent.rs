@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::cli::Everywhere;
 use crate::cli::spool::Agreement;
 use crate::error::Status;
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::output::OutputForm;
 use crate::sys::deadline;
 
@@ -79,7 +79,7 @@ fn is_attended(form: OutputForm) -> bool {
 
 /// Asks. Whatever is not yes is no: an empty answer, the end of the input, a signal.
 fn agrees(question: &str, form: OutputForm) -> bool {
-    let question = visible(question);
+    let question = make_visible(question);
     let _ = match form {
         OutputForm::Text => write!(io::stdout(), "{question} [y/N] ").and_then(|()| io::stdout().flush()),
         OutputForm::Json => write!(io::stderr(), "{question} [y/N] "),

@@ -13,7 +13,7 @@ use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
 use crate::deliver;
 use crate::error::Error;
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::mailbox::lock::holder::Holder;
 use crate::output::{log, print_stderr};
 use crate::spool::consent::Consent;
@@ -49,7 +49,11 @@ impl SpoolRun {
         let deadline = deliver::begin_run()?;
         let runner = account::find_runner();
         let loaded = load::load_config(
-            ConfigSources::chosen(everywhere.config.as_deref(), runner.home.as_deref(), runner.owners()),
+            ConfigSources::from_choice(
+                everywhere.config.as_deref(),
+                runner.home.as_deref(),
+                runner.trusted_owners(),
+            ),
             KeySelection::Whole,
         )?;
         log::start_logging(&loaded.config.log, &runner.name, everywhere.verbose);
@@ -92,7 +96,7 @@ pub fn tell_wait(mailbox: &Path, holder: &Holder) {
     let Holder { text, is_gone, remedy } = holder;
     if *is_gone || io::stderr().is_terminal() {
         let line = format!("{}: waiting for its lock: {text}; {remedy}", mailbox.display());
-        print_stderr(&format!("spoolguard: {}\n", visible(&line)));
+        print_stderr(&format!("spoolguard: {}\n", make_visible(&line)));
     }
 }
 

@@ -98,7 +98,7 @@ pub fn read_entries(dir: &Path) -> Result<Vec<DirectoryEntry>, Error> {
 
 impl DirectoryEntry {
     /// What it is.
-    pub fn thing(&self) -> EntryKind {
+    pub fn entry_kind(&self) -> EntryKind {
         let name = self.path.file_name().unwrap_or_default().as_encoded_bytes();
         let kind = self.stat.file_type();
         if kind.is_symlink() {
@@ -127,7 +127,7 @@ impl DirectoryEntry {
     }
 
     /// How it stands as a lock, or as what a run of ours left.
-    pub fn standing(&self, now: SystemTime) -> LockState {
+    pub fn lock_state(&self, now: SystemTime) -> LockState {
         let age = self.age(now);
         match holder(&self.path) {
             Some(pid) if i32::try_from(pid).is_ok_and(is_alive) => match age {
@@ -271,7 +271,7 @@ mod tests {
                         .unwrap_or_default()
                         .to_string_lossy()
                         .into_owned(),
-                    entry.thing(),
+                    entry.entry_kind(),
                 )
             })
             .collect();
@@ -323,7 +323,7 @@ mod tests {
             let found = read_entries(dir.path()).unwrap_or_else(|e| unreachable!("{e}"));
             let standing = found.first().map(|entry| {
                 let made = entry.stat.modified().unwrap_or_else(|_| SystemTime::now());
-                entry.standing(made + age)
+                entry.lock_state(made + age)
             });
             assert_eq!(standing, Some(want), "{text:?} {age:?}");
         }

@@ -79,7 +79,7 @@ fn run_with(command: &SpoolCommand, care: &SpoolRun) -> Result<Status, Error> {
             changing,
         } => sweep::run(care, what, dirt, packing, changing),
         SpoolCommand::Archives { user, json } => {
-            let form = OutputForm::asked(*json);
+            let form = OutputForm::from_flag(*json);
             archives::run(care, user.as_deref(), form)
         }
         SpoolCommand::Restore { restore } => Ok(restore::run(restore, care)),

@@ -29,7 +29,7 @@ use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
 use crate::spool::taken::MoveOutcome;
 use crate::sys::deadline::stop_if_asked;
-use crate::sys::dirs::{make_private_dir, parent};
+use crate::sys::dirs::{make_private_dir, parent_of};
 use crate::sys::filesystem;
 
 /// How often everything begins anew when a reader rewrites the mailbox meanwhile.
@@ -77,7 +77,7 @@ impl MoveOut<'_> {
         let mut look = Snapshot::take(&locked, self.job.care.reading.get())?;
         let place = self.journal_place(&locked);
         drop(locked);
-        let choice = self.job.choose(&look.seen())?;
+        let choice = self.job.choose(&look.as_view())?;
         if choice.taken.is_empty() {
             return Ok(Some(MoveOutcome::Nothing(choice)));
         }
@@ -116,7 +116,7 @@ impl MoveOut<'_> {
                 }))
             }
             Ok(Some(Expunge::Unfinished(e))) => {
-                report.note(&format!(
+                report.tell_note(&format!(
                     "{}: the messages that go are in {}",
                     self.job.spool.account.name, plan.archive
                 ));
@@ -150,12 +150,12 @@ impl MoveOut<'_> {
         let target = MergeTarget {
             path: &self.job.spool.path,
             plan: &plan,
-            room: self.job.room(choice),
+            room: self.job.room_beside(choice),
             sameness: Sameness::Once(&choice.taken),
             mode,
             deadline: &self.job.care.deadline,
         };
-        let seen = look.seen();
+        let seen = look.as_view();
         let put =
             Merge::begin(target).and_then(|mut merge| choice.originals.put_back(&self.job.unpacker(&seen), &mut merge));
         match put {
@@ -213,8 +213,8 @@ impl MoveOut<'_> {
     fn pack(&self, look: &Snapshot, choice: &ChosenMessages) -> Result<Option<(PublishedArchive, [u8; 32])>, Error> {
         let described = look.file().metadata();
         let described = described.map_err(|e| Error::io("examine", look.path(), &e))?;
-        let packed = self.job.pack(look.file(), &described, choice)?;
-        if !look.stands(look.file())? {
+        let packed = self.job.pack_chosen(look.file(), &described, choice)?;
+        if !look.is_unmoved(look.file())? {
             return Ok(None);
         }
         let hash = packed.hash;
@@ -239,7 +239,7 @@ impl MoveOut<'_> {
         let place = match place {
             JournalPlace::Beside(path) => path,
             JournalPlace::Private(path) => {
-                make_private_dir(parent(path))?;
+                make_private_dir(parent_of(path))?;
                 path
             }
         };
@@ -284,7 +284,7 @@ impl MoveOut<'_> {
             ));
         }
         if moved >= TOLD_BYTES {
-            report.note(&format!(
+            report.tell_note(&format!(
                 "{}: {} behind what goes are moved under the lock; deliveries wait for about {} s",
                 self.job.spool.account.name,
                 size_text(moved),

@@ -73,7 +73,7 @@ fn round(
     };
     job.open_archive_dir(view, &choice)?;
     let described = path.metadata().map_err(|e| Error::io("examine", path, &e))?;
-    let packed = job.pack(view, &described, &choice)?;
+    let packed = job.pack_chosen(view, &described, &choice)?;
     // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox.
     let back = put_back(job, maildir, view, &choice, RunMode::Execute)?;
     let departure = Departure::note(maildir, lock, view.messages_in(&choice.taken), packed.place())?;
@@ -81,7 +81,7 @@ fn round(
     let archive = packed.publish()?;
     if let Err(e) = departure.carry_out() {
         let user = &job.spool.account.name;
-        report.note(&format!(
+        report.tell_note(&format!(
             "{user}: the messages that go are in {}",
             archive.path.display()
         ));
@@ -108,7 +108,7 @@ fn put_back(
     if job.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
         return Ok(MergeTally::default());
     }
-    let (room, deadline) = (job.room(choice), &job.care.deadline);
+    let (room, deadline) = (job.room_beside(choice), &job.care.deadline);
     let put = MaildirMerge::begin(maildir, view, room, Sameness::Once(&choice.taken), mode, deadline)
         .and_then(|mut merge| choice.originals.put_back(&job.unpacker(view), &mut merge));
     match put {

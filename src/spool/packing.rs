@@ -86,7 +86,7 @@ impl<'a> PackingJob<'a> {
     }
 
     /// How much may be put back before `choice` goes, which makes room.
-    pub fn room(&self, choice: &ChosenMessages) -> MergeLimits {
+    pub fn room_beside(&self, choice: &ChosenMessages) -> MergeLimits {
         let (config, account) = (&self.care.config, &self.spool.account);
         let limit = config.quota.limit_of(&account.name, || account.groups());
         MergeLimits {
@@ -157,7 +157,7 @@ impl<'a> PackingJob<'a> {
     ///
     /// # Errors
     /// When it cannot be read, or the archive not be written.
-    pub fn pack(
+    pub fn pack_chosen(
         &self,
         mail: &dyn ReadAt,
         described: &std::fs::Metadata,

@@ -76,7 +76,7 @@ impl Originals {
     pub fn put_back(&self, unpacker: &Unpacker<'_>, merge: &mut dyn MergeInto) -> Result<MergeTally, Stop> {
         for carrier in &self.carriers {
             if let ReportContent::Whole(letter) = unpacker.unpack(carrier.offset, carrier.bytes)? {
-                merge.offer(&Archived::alone(stored(&letter), &letter), ReadState::No)?;
+                merge.offer(&Archived::from_elsewhere(stored(&letter), &letter), ReadState::No)?;
             }
         }
         merge.finish()
@@ -101,7 +101,7 @@ impl<'a> ReturnedSearch<'a> {
     }
 
     /// A report that goes.
-    pub fn goes(&mut self, report: &MboxMessage<'_>) -> io::Result<()> {
+    pub fn take_report(&mut self, report: &MboxMessage<'_>) -> io::Result<()> {
         let originals = &mut self.originals;
         match self.unpacker.unpack(report.offset, report.bytes)? {
             ReportContent::Nothing => {}
@@ -193,7 +193,7 @@ impl Unpacker<'_> {
         let mut report = excerpt::read_excerpt(self.mail, offset, bytes)?;
         let message = Message::new(report.head());
         let date = message
-            .delivered()
+            .delivered_at()
             .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
             .unwrap_or(self.date);
         let mut envelope = caller::read_envelope(&Who::default(), &|_| None, &message, config, self.account);

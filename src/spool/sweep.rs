@@ -29,7 +29,7 @@ pub fn run(care: &SpoolRun, what: &What, dirt: &Dirt, packing: &Packing, changin
         packing,
         wanted: &wanted,
         consent: care.consent(&changing.agreement),
-        form: OutputForm::asked(changing.json),
+        form: OutputForm::from_flag(changing.json),
     }
     .run(date)
 }

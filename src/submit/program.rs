@@ -100,7 +100,7 @@ impl SendmailKind {
     }
 
     /// What it cannot do, as far as that matters here.
-    pub fn lacks(self) -> Option<&'static str> {
+    pub fn missing_feature(self) -> Option<&'static str> {
         match self {
             Self::Ssmtp => Some(
                 "it ignores -f: whatever is forwarded or diverted has the user as its sender, so bounces of diverted mail come back; and it \

@@ -232,7 +232,7 @@ impl Account {
     }
 
     /// Whose files this run believes beside root's: those of this user and of whoever runs it.
-    pub fn owners(&self) -> [u32; 2] {
+    pub fn trusted_owners(&self) -> [u32; 2] {
         [self.uid, Uid::effective().as_raw()]
     }
 

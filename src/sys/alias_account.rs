@@ -85,7 +85,7 @@ pub fn owner_of_mailbox<'p>(path: &'p Path, dir: &Path) -> Option<&'p str> {
 }
 
 /// The names of the directories of aliases in `dir`, as far as this run can see.
-pub fn names(dir: &Path) -> BTreeSet<String> {
+pub fn list_aliases(dir: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten();
     entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())

@@ -167,7 +167,7 @@ impl ReadLimit {
     }
 
     /// The same, and no longer than `time`.
-    pub fn within(time: Duration) -> Self {
+    pub fn ending_in(time: Duration) -> Self {
         let begun = Instant::now();
         Self {
             begun,

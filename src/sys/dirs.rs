@@ -18,7 +18,7 @@ use crate::error::{Category, Error};
 use crate::sys::filesystem;
 
 /// The directory that holds `path`.
-pub fn parent(path: &Path) -> &Path {
+pub fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
@@ -58,7 +58,7 @@ pub fn refuse_unwritable(dir: &Path) -> io::Result<()> {
 
 /// Makes a file's name last: a created file is not safe until its directory is (fsync(2)).
 pub fn sync_parent(path: &Path) -> io::Result<()> {
-    File::open(parent(path))?.sync_all()
+    File::open(parent_of(path))?.sync_all()
 }
 
 /// Opens a file that we keep in a directory of the user's: a link is not followed, and a FIFO in its place does not hold us.
@@ -133,7 +133,7 @@ pub fn make_private_dir(dir: &Path) -> Result<(), Error> {
     if dir.is_dir() {
         return Ok(());
     }
-    let above = parent(dir);
+    let above = parent_of(dir);
     if above != dir {
         make_private_dir(above)?;
     }

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use nix::unistd::Uid;
 
 use crate::error::{Category, Error};
-use crate::sys::dirs::{make_private_dir, open_kept, parent, sync_parent, with_suffix};
+use crate::sys::dirs::{make_private_dir, open_kept, parent_of, sync_parent, with_suffix};
 
 /// How long a secret is, in bytes.
 pub const BYTES: usize = 32;
@@ -68,13 +68,13 @@ pub fn read_or_make(path: &Path) -> Result<[u8; BYTES], Error> {
 /// Makes a new secret; where somebody else was faster, that one stays.
 fn make(path: &Path) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("make", path, &e);
-    make_private_dir(parent(path))?;
+    make_private_dir(parent_of(path))?;
     let mut secret = [0; BYTES];
     File::open("/dev/urandom")
         .and_then(|mut source| source.read_exact(&mut secret))
         .map_err(fail)?;
     // tempfile makes it with mode 0600 and O_EXCL.
-    let mut draft = tempfile::NamedTempFile::new_in(parent(path)).map_err(fail)?;
+    let mut draft = tempfile::NamedTempFile::new_in(parent_of(path)).map_err(fail)?;
     draft
         .write_all((HEXLOWER_PERMISSIVE.encode(&secret) + "\n").as_bytes())
         .map_err(fail)?;

@@ -16,7 +16,7 @@ use nix::libc;
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
 use crate::sys::dirs;
-use crate::sys::dirs::{make_private_dir, open_kept, open_own, parent, with_suffix};
+use crate::sys::dirs::{make_private_dir, open_kept, open_own, parent_of, with_suffix};
 use crate::sys::file_stamp::is_still;
 
 /// A file that is larger was not written by us, in bytes.
@@ -76,7 +76,7 @@ impl Store {
     /// # Errors
     /// The same.
     pub fn hold_within(&self, deadline: &Deadline, most: Duration) -> Result<LockedStateFile, Error> {
-        make_private_dir(parent(&self.path))?;
+        make_private_dir(parent_of(&self.path))?;
         let lock = self.lock(deadline, most)?;
         let mut held = LockedStateFile {
             path: self.path.clone(),

@@ -140,7 +140,7 @@ fn states(to: &Path) {
     let seed = |name: &str, kind: u8, bytes: &[u8]| write(to, name, &Output::default().byte(kind).rest(bytes).0);
     let settings = SuspensionSettings::default();
     let mut known = Destinations::default();
-    let _ = known.suspend("b@b.test", "a@a.test", Moment::at(NOW), &settings);
+    let _ = known.suspend("b@b.test", "a@a.test", Moment::from_seconds(NOW), &settings);
     seed(
         "destinations",
         0,
@@ -157,7 +157,7 @@ fn states(to: &Path) {
     }
     seed("storm", 1, &serde_json::to_vec(&state).expect("it can be written"));
     clear();
-    let line = HistoryLine::new(NOW, "id:1/text:12345678", Fate::Sent, "b@b.test").with("s@s.test", "-");
+    let line = HistoryLine::new(NOW, "id:1/text:12345678", Fate::Sent, "b@b.test").with_content("s@s.test", "-");
     for _ in 0..3 {
         append_lines(dir(), &[line], &deadline()).expect("a line");
     }

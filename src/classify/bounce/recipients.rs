@@ -9,7 +9,7 @@ use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::starts_with_ignoring_case;
 use crate::report::dsn::{DeliveryReport, Recipient, ReportKind, count_fields, kind_of};
 use crate::report::failure::{FailureEvidence, class_of};
-use crate::report::prose::{NamedFailure, find_failed, find_named, find_only, weigh};
+use crate::report::prose::{NamedFailure, find_failed, find_named, find_only, weigh_words};
 use crate::report::returned_header::ReturnedHeader;
 use crate::report::stage::SmtpStage;
 use crate::report::status_code::{FailureClass, find_status, from_reply_code};
@@ -195,7 +195,7 @@ pub fn failed_recipients(
     let mut recipients = find_failed(&words, &parties, &senders);
     let weigh_all_words = |address| {
         let (paragraph, stage) = (String::new(), SmtpStage::find(&words));
-        weigh(
+        weigh_words(
             NamedFailure {
                 address,
                 paragraph,

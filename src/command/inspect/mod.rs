@@ -23,7 +23,7 @@ use crate::config::load::{self, ConfigSources as Files, KeySelection};
 use crate::deliver::caller::{self, Variable};
 use crate::deliver::judge;
 use crate::error::{Error, Status};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
@@ -110,7 +110,11 @@ impl<'q> Inspection<'q> {
             Some(name) => account::find_subject(name)?,
             None => account::find_runner(),
         };
-        let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
+        let sources = Files::from_choice(
+            everywhere.config.as_deref(),
+            account.home.as_deref(),
+            account.trusted_owners(),
+        );
         Ok(Self {
             question,
             config: load::load_config(sources, KeySelection::User(&account.name))?.config,
@@ -132,7 +136,7 @@ impl<'q> Inspection<'q> {
         }
         self.progress = None;
         self.summary
-            .write(OutputForm::asked(question.json), tally.unread, &mut self.output)
+            .write(OutputForm::from_flag(question.json), tally.unread, &mut self.output)
     }
 
     /// Goes through everything. The error is one of writing the answer.
@@ -242,7 +246,7 @@ impl<'q> Inspection<'q> {
             Err(e) => return self.unread(name, &fail(e)),
         };
         if !is_mbox {
-            return match mbox.whole() {
+            return match mbox.read_whole() {
                 Ok(stored) => self.message(name, &stored, variable),
                 Err(e) => self.unread(name, &fail(e)),
             };
@@ -307,7 +311,7 @@ impl<'q> Inspection<'q> {
                 message: &message,
             },
         };
-        match OutputForm::asked(self.question.json) {
+        match OutputForm::from_flag(self.question.json) {
             OutputForm::Json => finding.write_json(&mut self.output),
             // A condition is asked by programs that take output for trouble.
             OutputForm::Text if !is.is_empty() => Ok(()),
@@ -318,13 +322,13 @@ impl<'q> Inspection<'q> {
     fn unread(&mut self, name: &str, error: &Error) -> io::Result<()> {
         self.tally.unread += 1;
         self.progress = None;
-        match OutputForm::asked(self.question.json) {
+        match OutputForm::from_flag(self.question.json) {
             OutputForm::Json => {
                 crate::command::inspect::show::write_json_error(&mut self.output, name, &error.to_string())
             }
             OutputForm::Text => {
                 self.output.flush()?;
-                complain(&visible(&error.to_string()));
+                complain(&make_visible(&error.to_string()));
                 Ok(())
             }
         }

@@ -9,7 +9,7 @@ use crate::classify::policy::Action;
 use crate::classify::verdict::{Judgement, Marker};
 use crate::classify::{FailureClass, MessageOrigin, Ownership, Recipient, ReportKind};
 use crate::deliver::headers;
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::mailbox::reader::Doubt;
 use crate::output::json::write_line;
 use crate::output::sizes::size_text;
@@ -111,18 +111,21 @@ impl InspectedMessage<'_> {
     /// Writes a line about the message and indented lines below it.
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let verdict = headers::verdict_text(&self.judgement.verdict);
-        let source = visible(self.source);
+        let source = make_visible(self.source);
         let (offset, bytes, action) = (self.offset, size_text(self.bytes), self.action.name());
         writeln!(output, "{source}:{offset}: {verdict}, {bytes}: {action}")?;
         let [date, from, subject] = self.entry.headline();
         writeln!(output, "{}", format!("    {date}  {from}  {subject}").trim_end())?;
         for marker in self.markers() {
             // A folded field has tabs where it was unfolded.
-            let (header, value) = (visible(&marker.header), visible(&marker.value.replace('\t', " ")));
+            let (header, value) = (
+                make_visible(&marker.header),
+                make_visible(&marker.value.replace('\t', " ")),
+            );
             writeln!(output, "    {header}: {value} -- {}", marker.why)?;
         }
         if let Some(doubt) = self.doubt {
-            let (offset, line) = (doubt.offset, visible(&doubt.line));
+            let (offset, line) = (doubt.offset, make_visible(&doubt.line));
             writeln!(
                 output,
                 "    warning: another message may begin at byte {offset}: {line}"
@@ -137,9 +140,13 @@ impl InspectedMessage<'_> {
                 recipient.status.as_deref(),
                 recipient.diagnostic.as_deref(),
             ];
-            let facts: Vec<_> = facts.into_iter().flatten().map(visible).collect();
+            let facts: Vec<_> = facts.into_iter().flatten().map(make_visible).collect();
             let (facts, meaning) = (facts.join(" "), meaning_of(recipient));
-            writeln!(output, "    for {}: {facts} -- {meaning}", visible(&recipient.address))?;
+            writeln!(
+                output,
+                "    for {}: {facts} -- {meaning}",
+                make_visible(&recipient.address)
+            )?;
         }
         let original = match (bounce.origin, bounce.ownership) {
             (MessageOrigin::OurForward, _) => "forwarded from here (our-forward)",

@@ -10,7 +10,7 @@ use crate::classify::verdict::Verdict;
 use crate::deliver::headers;
 use crate::output::OutputForm;
 use crate::output::json::write_line;
-use crate::output::sizes::{counted, messages, size_text};
+use crate::output::sizes::{count_text, message_count_text, size_text};
 
 /// So many messages, and their length together.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,11 +86,15 @@ impl Summary {
             };
             return write_line(output, &line);
         }
-        let mut text = format!("{}, {}", messages(self.all.messages), size_text(self.all.bytes));
+        let mut text = format!(
+            "{}, {}",
+            message_count_text(self.all.messages),
+            size_text(self.all.bytes)
+        );
         if unread > 0 {
             text.push_str(&format!(
                 "; {}",
-                counted(unread, "input could not be read", "inputs could not be read")
+                count_text(unread, "input could not be read", "inputs could not be read")
             ));
         }
         writeln!(output, "{text}")?;

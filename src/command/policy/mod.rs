@@ -54,7 +54,7 @@ pub fn run(asked: &PolicyArguments, everywhere: &Everywhere) -> Status {
                 sender: Sender::Unknown,
                 size_bytes: asked.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
             };
-            about(&question, &settings, OutputForm::asked(asked.json))
+            about(&question, &settings, OutputForm::from_flag(asked.json))
         }
         // The MTA ends with its filter.
         None if asked.opensmtpd => converse(&settings, everywhere, OpenSmtpdSession::new, OnSignal::GoOn),
@@ -65,7 +65,7 @@ pub fn run(asked: &PolicyArguments, everywhere: &Everywhere) -> Status {
 /// Answers one question for people and shells.
 fn about(question: &RoomQuestion, settings: &PolicySettingsReader, form: OutputForm) -> Status {
     let answer = match settings.current() {
-        Ok(Some(settings)) => room::answer(question, &settings, FOR_PEOPLE),
+        Ok(Some(settings)) => room::answer_question(question, &settings, FOR_PEOPLE),
         Ok(None) => RoomAnswer::Room(RoomReason::NoConfiguration),
         Err(e) => {
             output::print_error(&e);
@@ -77,7 +77,10 @@ fn about(question: &RoomQuestion, settings: &PolicySettingsReader, form: OutputF
         RoomAnswer::Full(full) => (full.reply.as_str(), full.to_string(), Status::Wrong),
     };
     let text = match form {
-        OutputForm::Text => format!("{reply}\n{}: {reason}\n", crate::escape::visible(&question.recipient)),
+        OutputForm::Text => format!(
+            "{reply}\n{}: {reason}\n",
+            crate::escape::make_visible(&question.recipient)
+        ),
         OutputForm::Json => {
             let line = serde_json::json!({ "address": question.recipient, "answer": reply, "reason": reason });
             format!("{line}\n")
@@ -121,7 +124,7 @@ fn converse<S: PolicySession>(
     let looking = Arc::clone(settings);
     let look = move |question: &RoomQuestion| {
         let answer = match looking.current() {
-            Ok(Some(settings)) => room::answer(question, &settings, IN_CONVERSATION),
+            Ok(Some(settings)) => room::answer_question(question, &settings, IN_CONVERSATION),
             Ok(None) => RoomAnswer::Room(RoomReason::NoConfiguration),
             Err(e) => {
                 tracing::error!(note = e.to_string(), "refuses nobody");

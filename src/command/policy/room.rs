@@ -16,7 +16,7 @@ use crate::config::{Config, Over};
 use crate::deliver::context::state_place;
 use crate::deliver::store::lmtp::recipient_of;
 use crate::doctor::rules::aliases::{End, Names};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::lmtp;
 use crate::mailbox::count;
 use crate::maildir::directory::Maildir;
@@ -94,7 +94,7 @@ pub enum FullEvidence {
 }
 
 /// Answers a question. An LMTP server has `patience` to say whether there is room.
-pub fn answer(question: &RoomQuestion, settings: &PolicySettings, patience: Duration) -> RoomAnswer {
+pub fn answer_question(question: &RoomQuestion, settings: &PolicySettings, patience: Duration) -> RoomAnswer {
     match full_mailbox(question, settings, patience) {
         Ok(full) => RoomAnswer::Full(full),
         Err(reason) => RoomAnswer::Room(reason),
@@ -214,7 +214,7 @@ fn single_user(address: &Address, settings: &PolicySettings) -> Result<Account, 
     };
     // The domain was judged before; in the aliases a foreign one leads away.
     let local = Address::from_parts(address.local(), "").ok_or(RoomReason::NoAddress)?;
-    let ends = names.ends(&local.to_string());
+    let ends = names.find_ends(&local.to_string());
     match (ends.as_slice(), found.take()) {
         ([End::User(name)], Some(account)) if account.name == *name => Ok(account),
         // An alias may name a mailbox without asking whether somebody is called so.
@@ -227,7 +227,11 @@ fn single_user(address: &Address, settings: &PolicySettings) -> Result<Account, 
 /// The virtual user of this address, whom only an LMTP server knows.
 fn virtual_user(address: &Address, config: &Config) -> Option<Account> {
     let is_known = matches!(config.mailbox.location, Location::Lmtp(_)) && !config.mailbox.user.is_empty();
-    let name = format!("{}@{}", address.base(&config.recipient_delimiter), address.domain()?);
+    let name = format!(
+        "{}@{}",
+        address.without_extension(&config.recipient_delimiter),
+        address.domain()?
+    );
     account::find_named(&name).ok().filter(|_| is_known)
 }
 
@@ -247,7 +251,9 @@ fn limit_of(account: &Account, config: &Config) -> Result<Limit, RoomReason> {
 /// Refuses to judge a mailbox past which a file in the user's home may send the message. `forward` takes messages on with a full mailbox.
 fn refuse_redirected(account: &Account, address: &Address, config: &Config) -> Result<(), RoomReason> {
     let Some(home) = &account.home else { return Ok(()) };
-    let extension = address.local().get(address.base(&config.recipient_delimiter).len()..);
+    let extension = address
+        .local()
+        .get(address.without_extension(&config.recipient_delimiter).len()..);
     let with_extension = extension
         .filter(|text| !text.is_empty())
         .map(|text| format!(".forward{text}"));
@@ -325,7 +331,7 @@ impl fmt::Display for RoomReason {
                 write!(
                     f,
                     "the LMTP server does not say that user {user} is over quota: {}",
-                    visible(cause)
+                    make_visible(cause)
                 )
             }
         }
@@ -347,7 +353,11 @@ impl fmt::Display for FullMailbox {
                 write!(f, "user {user} is over quota: {}", FillLevel(*usage, *limit))
             }
             FullEvidence::Said(said) => {
-                write!(f, "user {user} is over quota: the LMTP server said {}", visible(said))
+                write!(
+                    f,
+                    "user {user} is over quota: the LMTP server said {}",
+                    make_visible(said)
+                )
             }
         }
     }

@@ -86,8 +86,8 @@ impl PolicySettingsReader {
 
     /// The limits of all users; what single users set in files of their own is no matter of limits.
     fn load(&self) -> Result<Config, Error> {
-        let owners = account::find_runner().owners();
-        let sources = ConfigSources::chosen(self.chosen.as_deref(), None, owners);
+        let owners = account::find_runner().trusted_owners();
+        let sources = ConfigSources::from_choice(self.chosen.as_deref(), None, owners);
         Ok(load::load_config(sources, KeySelection::Whole)?.config)
     }
 

@@ -13,7 +13,7 @@ use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::config::{Config, USER_FILE};
 use crate::deliver::context::state_place;
 use crate::error::{Category, Error, Status};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::output::{OutputForm, finish_answer, print_error, write_answer};
 use crate::sys::account::{self, Account};
 use crate::sys::alias_account;
@@ -38,7 +38,11 @@ pub struct Everybody {
 /// Finds them, and hangs on nobody's home.
 pub fn find_everybody(everywhere: &Everywhere) -> Result<Everybody, Error> {
     // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
-    let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, account::find_runner().owners());
+    let sources = ConfigSources::from_choice(
+        everywhere.config.as_deref(),
+        None,
+        account::find_runner().trusted_owners(),
+    );
     let config = load::load_config(sources, KeySelection::Whole)?.config;
     let mut found = Everybody::default();
     let (spool_dir, aliases_dir) = (config.mailbox.location.spool_dir(), Path::new(&config.aliases.dir));
@@ -125,7 +129,7 @@ pub fn run(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> 
 
 /// The aliases that have a directory. Each is looked into by a run that becomes its owner.
 fn aliases(dir: &Path) -> Vec<Account> {
-    let names = alias_account::names(dir);
+    let names = alias_account::list_aliases(dir);
     let known = names.iter().map(|name| alias_account::find_alias(name, dir));
     known.filter_map(|found| found.inspect_err(print_error).ok()).collect()
 }
@@ -166,7 +170,7 @@ fn one(
         write_answer(&output.output)?;
     }
     for line in String::from_utf8_lossy(&output.error).lines() {
-        let _ = writeln!(io::stderr(), "{}: {}", visible(name), visible(line));
+        let _ = writeln!(io::stderr(), "{}: {}", make_visible(name), make_visible(line));
     }
     let status = match output.status.code() {
         Some(0) => Status::Done,

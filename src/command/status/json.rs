@@ -187,7 +187,7 @@ fn kept_line<'a>(view: &'a View, kept: &'a KeptForDestination) -> StatusLine<'a>
         user: &view.user,
         destination: &kept.list.destination,
         messages: kept.list.waiting().count() as u64,
-        since: stamp(Moment::at(since)),
+        since: stamp(Moment::from_seconds(since)),
         mailbox: view.mailbox.clone(),
         reasons: reasons.collect(),
         command: &kept.command,

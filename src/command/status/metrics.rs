@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 
 use crate::command::status::view::View;
-use crate::output::prometheus::{label, write_head};
+use crate::output::prometheus::{escape_label, write_head};
 
 /// One value, and the destination that it is about.
 type Sample<'a> = (Option<&'a str>, i64);
@@ -76,12 +76,13 @@ fn number<'a>(value: impl TryInto<i64>) -> Vec<Sample<'a>> {
 
 /// Writes the gauges of one user.
 pub fn write_metrics(view: &View, output: &mut impl Write) -> io::Result<()> {
-    let user = label(OsStr::new(&view.user));
+    let user = escape_label(OsStr::new(&view.user));
     for (name, help, take) in GAUGES {
         write_head(output, name, help)?;
         for (destination, value) in take(view) {
-            let destination =
-                destination.map_or_else(String::new, |to| format!(",destination=\"{}\"", label(OsStr::new(to))));
+            let destination = destination.map_or_else(String::new, |to| {
+                format!(",destination=\"{}\"", escape_label(OsStr::new(to)))
+            });
             writeln!(output, "spoolguard_{name}{{user=\"{user}\"{destination}}} {value}")?;
         }
     }

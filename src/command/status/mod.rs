@@ -27,7 +27,7 @@ use crate::deliver::forward::kept::{self, KeptFile};
 use crate::deliver::forward::rules::{DestinationState, Destinations};
 use crate::deliver::{caller, headers};
 use crate::error::{Category, Error, Status};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::message::Message;
 use crate::message::address::OwnAddresses;
 use crate::output::{OutputForm, end_command, finish_answer, shell, write_answer};
@@ -70,7 +70,7 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
     }
     match request {
         Request::Show(OutputForm::Text) if is_roots_own(who) && View::take(&run, now).is_empty() => {
-            let all = format!("of all users: {} status --all\n", shell::program());
+            let all = format!("of all users: {} status --all\n", shell::program_command());
             write_answer((text::nothing_text(&run.account.name) + &all).as_bytes()).map(|()| Status::Done)
         }
         Request::Show(form) => show(Some(*form), &run, now),
@@ -140,7 +140,7 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
             let _ = writeln!(
                 io::stderr(),
                 "spoolguard: cannot resume {}: it is not suspended",
-                visible(address)
+                make_visible(address)
             );
             Ok(Status::Wrong)
         }
@@ -204,5 +204,5 @@ fn own(run: &Run) -> OwnAddresses {
 }
 
 fn say(text: &str) -> Result<Status, Error> {
-    write_answer(format!("{}\n", visible(text)).as_bytes()).map(|()| Status::Done)
+    write_answer(format!("{}\n", make_visible(text)).as_bytes()).map(|()| Status::Done)
 }

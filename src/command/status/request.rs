@@ -40,7 +40,7 @@ impl Request {
             }
             (None, None, None) if asked.due => Self::Due,
             (None, None, None) if asked.prometheus => Self::Metrics,
-            (None, None, None) => Self::Show(OutputForm::asked(asked.json)),
+            (None, None, None) => Self::Show(OutputForm::from_flag(asked.json)),
         }
     }
 }

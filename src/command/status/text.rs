@@ -11,14 +11,17 @@ use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
 use crate::deliver::forward::rules::{Destination, ProbeStage, Suspension, To, Waits};
 use crate::deliver::headers;
 use crate::deliver::overflow::Overflow;
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::moment::Moment;
 use crate::output::shell;
-use crate::output::sizes::{messages, size_text};
+use crate::output::sizes::{message_count_text, size_text};
 
 /// The line for a user of whom there is nothing to tell.
 pub fn nothing_text(user: &str) -> String {
-    format!("{}: no forward fails or is suspended, nothing is held\n", visible(user))
+    format!(
+        "{}: no forward fails or is suspended, nothing is held\n",
+        make_visible(user)
+    )
 }
 
 fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> io::Result<()> {
@@ -35,19 +38,19 @@ fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> i
     writeln!(
         output,
         "{user}: the mailbox had no room for {} ({}){more}: {}; to put back what fits: {} spool restore --overflow --user {}",
-        messages(*count),
+        message_count_text(*count),
         size_text(*bytes),
-        visible(&path.display().to_string()),
-        shell::program(),
+        make_visible(&path.display().to_string()),
+        shell::program_command(),
         shell::quote_word(user)
     )
 }
 
 /// Writes it for people.
 pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
-    let user = visible(&view.user);
+    let user = make_visible(&view.user);
     if let Some(wrong) = &view.wrong {
-        writeln!(output, "{user}: {}", visible(wrong))?;
+        writeln!(output, "{user}: {}", make_visible(wrong))?;
     }
     if view.is_empty() {
         return output.write_all(nothing_text(&view.user).as_bytes());
@@ -57,7 +60,7 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
             output,
             "{user}: {}: the journal of an archive, a sweep or a restore, set aside since it was damaged or the disk failed: check the \
              disk, and whether the mailbox has the mail in it; then remove it",
-            visible(&journal.display().to_string())
+            make_visible(&journal.display().to_string())
         )?;
     }
     for route in &view.routes.routes {
@@ -90,12 +93,15 @@ fn write_copies(user: &str, what: &str, copies: &(u64, u64, PathBuf), output: &m
 }
 
 fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io::Result<()> {
-    let (user, to) = (visible(&view.user), visible(&route.destination));
+    let (user, to) = (make_visible(&view.user), make_visible(&route.destination));
     match &route.suspended {
         None => writeln!(output, "{user}: {to}: open")?,
         Some(suspension) => {
             let since = headers::moment_text(suspension.since);
-            let (kept, mailbox) = (messages(kept_count(view, route, suspension)), visible(&view.mailbox));
+            let (kept, mailbox) = (
+                message_count_text(kept_count(view, route, suspension)),
+                make_visible(&view.mailbox),
+            );
             writeln!(
                 output,
                 "{user}: {to}: suspended since {since}, {kept} kept in {mailbox}"
@@ -215,14 +221,14 @@ fn write_lost(view: &View, output: &mut impl Write) -> io::Result<()> {
     if lost.is_empty() {
         return Ok(());
     }
-    let user = visible(&view.user);
+    let user = make_visible(&view.user);
     writeln!(
         output,
         "{user}: {} could not be forwarded, and came back as nothing but a header:",
-        messages(lost.len() as u64 + view.routes.lost_before)
+        message_count_text(lost.len() as u64 + view.routes.lost_before)
     )?;
     for entry in lost {
-        let word = |text: &Option<String>| visible(text.as_deref().unwrap_or("unknown"));
+        let word = |text: &Option<String>| make_visible(text.as_deref().unwrap_or("unknown"));
         writeln!(
             output,
             "    {}: {} from {}, of {}, to {}",
@@ -240,31 +246,31 @@ fn write_lost(view: &View, output: &mut impl Write) -> io::Result<()> {
 }
 
 fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -> io::Result<()> {
-    let to = visible(&kept.list.destination);
+    let to = make_visible(&kept.list.destination);
     let since = kept.list.waiting().map(|entry| entry.at).min().unwrap_or_default();
     writeln!(
         output,
         "{}: {to}: {} kept in {} instead of being sent on, the first on {}",
-        visible(&view.user),
-        messages(kept.list.waiting().count() as u64),
-        visible(&view.mailbox),
-        headers::moment_text(Moment::at(since))
+        make_visible(&view.user),
+        message_count_text(kept.list.waiting().count() as u64),
+        make_visible(&view.mailbox),
+        headers::moment_text(Moment::from_seconds(since))
     )?;
     for reason in kept.list.reasons() {
         writeln!(
             output,
             "    {}",
-            visible(&kept::reason_text(&kept.list.destination, &reason))
+            make_visible(&kept::reason_text(&kept.list.destination, &reason))
         )?;
     }
     if kept.list.left_off > 0 {
-        let older = messages(kept.list.left_off);
+        let older = message_count_text(kept.list.left_off);
         writeln!(
             output,
             "    {older} more, older ones, are in the mailbox and no longer on this list"
         )?;
     }
-    writeln!(output, "    to send what is kept on: {}", visible(&kept.command))
+    writeln!(output, "    to send what is kept on: {}", make_visible(&kept.command))
 }
 
 fn write_diverted(user: &str, counts: &StormCounts, output: &mut impl Write) -> io::Result<()> {
@@ -283,7 +289,7 @@ fn write_diverted(user: &str, counts: &StormCounts, output: &mut impl Write) -> 
         Some(at) => writeln!(
             output,
             "{user}: the administrator's mbox had no room on {}",
-            headers::moment_text(Moment::at(at))
+            headers::moment_text(Moment::from_seconds(at))
         ),
         None => Ok(()),
     }

@@ -22,9 +22,9 @@ use crate::deliver::forward::destinations;
 use crate::deliver::forward::kept::KeptFile;
 use crate::deliver::headers;
 use crate::error::{Category, Error, Status};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::output::json::write_line;
-use crate::output::sizes::messages;
+use crate::output::sizes::message_count_text;
 use crate::output::{OutputForm, end_command, finish_answer, print_error, print_stderr, write_answer};
 use crate::sys::{account, child, self_exec};
 
@@ -59,7 +59,7 @@ pub fn run(question: &TraceArguments, everywhere: &Everywhere) -> Status {
 }
 
 fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, Error> {
-    let form = OutputForm::asked(question.json);
+    let form = OutputForm::from_flag(question.json);
     let who = Who {
         user: question.user.clone(),
         alias: question.alias.clone(),
@@ -89,7 +89,7 @@ fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, 
     let is_unknown = text.is_empty();
     if is_unknown && form == OutputForm::Text && !question.state_only {
         let whose = if of_everybody { "any user or alias" } else { name };
-        let _ = writeln!(text, "{}", visible(&unknown_text(&question.what, &read, whose)));
+        let _ = writeln!(text, "{}", make_visible(&unknown_text(&question.what, &read, whose)));
     }
     finish_answer(written)?;
     write_answer(&text)?;
@@ -119,12 +119,12 @@ fn write_json(user: &str, lines: &[TracedLine], known: &[(String, String)], outp
 
 fn write_text(user: &str, lines: &[TracedLine], known: &[(String, String)], output: &mut Vec<u8>) -> io::Result<()> {
     for line in lines {
-        writeln!(output, "{}", visible(&told(line)))?;
+        writeln!(output, "{}", make_visible(&told(line)))?;
     }
-    let user = visible(user);
+    let user = make_visible(user);
     known
         .iter()
-        .try_for_each(|(_, text)| writeln!(output, "{user}: {}", visible(text)))
+        .try_for_each(|(_, text)| writeln!(output, "{user}: {}", make_visible(text)))
 }
 
 /// That nothing is known, and where it was looked for.
@@ -161,10 +161,10 @@ fn remembered_of_others(question: &TraceArguments, everywhere: &Everywhere, own:
             Ok(ended) => {
                 output.extend(ended.output);
                 let error = String::from_utf8_lossy(&ended.error);
-                let name = visible(&account.name);
+                let name = make_visible(&account.name);
                 error
                     .lines()
-                    .for_each(|line| print_stderr(&format!("{name}: {}\n", visible(line))));
+                    .for_each(|line| print_stderr(&format!("{name}: {}\n", make_visible(line))));
             }
             Err(e) => print_error(&Error::io("look at", Path::new(&account.name), &e)),
         }
@@ -312,7 +312,7 @@ fn remembered(run: &Run, what: &str) -> Vec<(String, String)> {
             let kept = match kept.map_or(0, |list| list.waiting().count()) {
                 0 => String::new(),
                 count => {
-                    let (count, command) = (messages(count as u64), headers::status_command(&run.account));
+                    let (count, command) = (message_count_text(count as u64), headers::status_command(&run.account));
                     format!("; {count} kept in {} instead: {command}", run.store)
                 }
             };

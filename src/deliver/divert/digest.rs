@@ -18,7 +18,7 @@ use crate::deliver::divert::rules::storm::{DigestContent, Storm};
 use crate::deliver::divert::throttle;
 use crate::deliver::{headers, notify, quota_notice};
 use crate::error::Error;
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::mailbox::open::Owner;
 use crate::moment::Moment;
 use crate::sys::account;
@@ -84,7 +84,7 @@ pub fn send_due(run: &Run, now: OffsetDateTime) -> Result<DigestSent, Error> {
         messages = digest.tally().all(),
         dropped = digest.pushed_out
     );
-    throttle::change_state(run, |state| state.told(&digest))?;
+    throttle::change_state(run, |state| state.note_told(&digest))?;
     Ok(DigestSent::Yes)
 }
 
@@ -113,8 +113,8 @@ fn text(run: &Run, own: &str, digest: &DigestContent) -> String {
          Between {} and {} {} messages for\n{own} were to be diverted to you and were not: you have equal ones, or you had as\n\
          many about this user within an hour as the configuration allows{}.\n\n",
         tally.all(),
-        headers::moment_text(Moment::at(digest.since)),
-        headers::moment_text(Moment::at(digest.until)),
+        headers::moment_text(Moment::from_seconds(digest.since)),
+        headers::moment_text(Moment::from_seconds(digest.until)),
         tally.all(),
         if run.config.admin.starts_with('/') {
             ", or\nyour mbox is full"
@@ -184,8 +184,8 @@ fn told(storm: &Storm) -> String {
         safe(&about.what),
         safe(&about.from),
         safe(&about.of),
-        headers::moment_text(Moment::at(storm.first)),
-        headers::moment_text(Moment::at(storm.last)),
+        headers::moment_text(Moment::from_seconds(storm.first)),
+        headers::moment_text(Moment::from_seconds(storm.last)),
         storm.sent
     )
 }
@@ -209,7 +209,7 @@ fn safe(text: &str) -> String {
 
 /// A path as a shell takes it for one word.
 fn for_shell(path: &Path) -> String {
-    let text = visible(&path.display().to_string());
+    let text = make_visible(&path.display().to_string());
     if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
         text
     } else {

@@ -75,7 +75,7 @@ fn send(run: &Run, delivery: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -
     };
     match sent {
         Ok(Some(outcome)) => {
-            throttle.arrived();
+            throttle.note_arrival();
             Ok(outcome)
         }
         Ok(None) => {

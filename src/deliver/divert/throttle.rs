@@ -83,9 +83,9 @@ impl<'a> Throttle<'a> {
     }
 
     /// Notes that the administrator has it.
-    pub fn arrived(&self) {
+    pub fn note_arrival(&self) {
         if self.print.counts_when_it_arrives() {
-            self.note(|state| state.arrived(&self.print, self.now));
+            self.note(|state| state.note_arrival(&self.print, self.now));
         }
     }
 
@@ -205,7 +205,7 @@ pub fn stored_sample(run: &Run, key: &str, bytes: u64) -> Option<Vec<u8>> {
 
 /// What is remembered, as `status` shows it; none where nothing was ever diverted.
 pub fn read_counts(run: &Run, now: i64) -> Result<Option<StormCounts>, Error> {
-    Ok(read_state(run)?.map(|state| state.counts(now)))
+    Ok(read_state(run)?.map(|state| state.count_all(now)))
 }
 
 /// What is remembered now, unlocked; none where there is nothing, or nothing that can be understood.

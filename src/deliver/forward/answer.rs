@@ -80,7 +80,7 @@ pub fn send_answer(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Res
 /// Whom the answer goes to; else what becomes of it.
 fn find(delivery: &Delivery<'_>, token: &VerpToken, history: &History) -> Result<String, Answered> {
     let not_sent = |why: &str| Err(Answered::NotSent(format!("it answers what was sent on, and {why}")));
-    let lines = history.about(&HistoryKey::Text(token.message()));
+    let lines = history.lines_about(&HistoryKey::Text(token.message()));
     let lines = lines.iter().filter_map(|text| HistoryLine::read(text));
     let mut sent = lines.filter(|line| line.fate == Fate::Sent && token.is_for(line.destination));
     let Some(line) = sent.next() else {
@@ -97,7 +97,7 @@ fn find(delivery: &Delivery<'_>, token: &VerpToken, history: &History) -> Result
         return not_sent("comes from whoever wrote that");
     }
     let now = delivery.date.unix_timestamp();
-    let answers = history.about(&HistoryKey::count(Fate::Answered, &writer));
+    let answers = history.lines_about(&HistoryKey::count(Fate::Answered, &writer));
     let answers: Vec<_> = answers.iter().filter_map(|text| HistoryLine::read(text)).collect();
     if answers.iter().any(|line| delivery.name().is(line.name)) {
         return Err(Answered::Repeated(format!("{writer} had this same answer")));

@@ -26,7 +26,7 @@ const FILE: &str = "routes.json";
 
 /// The time of `date`, as decisions count it.
 pub fn to_moment(date: OffsetDateTime) -> Moment {
-    Moment::at(date.unix_timestamp())
+    Moment::from_seconds(date.unix_timestamp())
 }
 
 /// Where the memory is; none where it is switched off, or there is no place for it.
@@ -98,8 +98,11 @@ pub fn tell_of_loop(run: &Run, delivery: &Delivery<'_>, destination: &str, kind:
     let (now, own) = (to_moment(delivery.date), delivery.own_address());
     let one = |to: &To| PendingNotice::of_loop(destination, &own, kind, *to, now);
     let all: Vec<PendingNotice> = whom.iter().map(one).collect();
-    let noted = open_store(run)
-        .and_then(|store| try_change(run, &store, |routes| routes.owe(&all).then(|| routes.take_due(now))));
+    let noted = open_store(run).and_then(|store| {
+        try_change(run, &store, |routes| {
+            routes.note_due(&all).then(|| routes.take_due(now))
+        })
+    });
     let notices = noted.flatten().unwrap_or(all);
     write_notices(run, &delivery.envelope.own, delivery.date, notices);
 }
@@ -128,7 +131,7 @@ pub fn write_notices(run: &Run, own: &OwnAddresses, date: OffsetDateTime, notice
         return;
     };
     let given_up = try_change(run, &store, |routes| {
-        written.iter().for_each(|number| routes.written(*number));
+        written.iter().for_each(|number| routes.note_written(*number));
         let now = to_moment(date);
         failed
             .iter()
@@ -209,7 +212,7 @@ pub fn note_failures(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailur
     let (id, own) = (delivery.message.first("Message-ID"), delivery.own_address());
     let told = try_change(run, &store, |routes| {
         for blame in timely {
-            routes.reported(blame, id.as_deref(), &own, now, settings);
+            routes.take_report(blame, id.as_deref(), &own, now, settings);
         }
         routes.take_due(now)
     });
@@ -220,6 +223,6 @@ pub fn note_failures(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailur
 pub fn note_lost(run: &Run, delivery: &Delivery<'_>, lost: &LostMessage) {
     if let Some(store) = open_store(run) {
         let now = to_moment(delivery.date);
-        let _ = try_change(run, &store, |routes| routes.lose(lost, now));
+        let _ = try_change(run, &store, |routes| routes.note_lost(lost, now));
     }
 }

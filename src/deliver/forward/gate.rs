@@ -63,10 +63,15 @@ pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
     }
     let (now, settings, id) = (to_moment(delivery.date), &run.config.destinations, message_id(delivery));
     let ask = |routes: &mut Destinations| -> Vec<(String, Pass)> {
-        let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(delivery), now, settings));
+        let pass = |to: &String| {
+            (
+                to.clone(),
+                routes.ask_pass(to, id.as_deref(), fit(delivery), now, settings),
+            )
+        };
         destinations.iter().map(pass).collect()
     };
-    gate.is_remembered = seen.owes(now) || destinations.iter().any(|to| seen.find(to).is_some());
+    gate.is_remembered = seen.is_notice_due(now) || destinations.iter().any(|to| seen.find(to).is_some());
     let mut changed = seen.clone();
     gate.passes = ask(&mut changed);
     if changed != seen {
@@ -151,8 +156,8 @@ impl Gate {
     }
 
     /// Why a copy is kept, in words; none where nothing is held back.
-    pub fn why(&self) -> Option<String> {
-        let loops = self.back.first().map(|(to, back)| back.why(to));
+    pub fn why_kept(&self) -> Option<String> {
+        let loops = self.back.first().map(|(to, back)| back.reason_text(to));
         match (loops, self.why_suspended()) {
             (Some(loops), Some(suspended)) => Some(format!("{loops}; {suspended}")),
             (loops, suspended) => loops.or(suspended),
@@ -183,7 +188,7 @@ impl Gate {
     }
 
     /// No copy can be kept, whatever one tries: so nothing is held back.
-    pub fn open(&mut self) {
+    pub fn hold_nothing(&mut self) {
         for (_, pass) in &mut self.passes {
             if matches!(pass, Pass::Keep { .. }) {
                 *pass = Pass::Open;
@@ -192,17 +197,17 @@ impl Gate {
     }
 
     /// A copy lies where the user finds it, or does not any more.
-    pub fn keep(&mut self, is_kept: LocalCopy) {
+    pub fn note_copy(&mut self, is_kept: LocalCopy) {
         self.is_kept = is_kept == LocalCopy::Yes;
     }
 
     /// The message was sent.
-    pub fn send(&mut self, sent: SendOutcome) {
+    pub fn note_sent(&mut self, sent: SendOutcome) {
         self.sent = Some(sent);
     }
 
     /// Remembers what became of the message, and writes the notices that follow from it.
-    pub fn end(self, run: &Run, delivery: &Delivery<'_>) {
+    pub fn remember_outcome(self, run: &Run, delivery: &Delivery<'_>) {
         when_settled(|| self.remember(run, delivery).write(run, delivery));
         when_settled(|| loops::end_loops(run, delivery, &self.back, &self.sketches, self.is_kept));
     }
@@ -236,7 +241,7 @@ impl Gate {
         let now = to_moment(delivery.date);
         if matches!(pass, Pass::Keep { .. }) {
             if self.is_kept {
-                routes.kept(to);
+                routes.count_kept(to);
             }
             return;
         }
@@ -245,10 +250,10 @@ impl Gate {
         let is_taken = self.sent.iter().flat_map(|sent| &sent.taken).any(|taken| taken == to);
         if let Some(refusal) = refused {
             let id = message_id(delivery);
-            let failure = Failure::refused(&refusal.reply, id.as_deref(), now);
-            routes.refused(to, &delivery.own_address(), &failure, settings);
+            let failure = Failure::from_reply(&refusal.reply, id.as_deref(), now);
+            routes.count_refusal(to, &delivery.own_address(), &failure, settings);
         } else if is_taken {
-            routes.taken(to, pass, now, settings);
+            routes.count_taken(to, pass, now, settings);
         } else if matches!(pass, Pass::Probe { .. }) {
             routes.probe_stayed(to, now);
         }
@@ -294,7 +299,12 @@ pub fn why_kept(run: &Run, delivery: &Delivery<'_>) -> Option<String> {
         .and_then(|store| destinations::read_destinations(&store).ok())
         .unwrap_or_default();
     let (now, settings, id) = (to_moment(delivery.date), &run.config.destinations, message_id(delivery));
-    let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(delivery), now, settings));
+    let pass = |to: &String| {
+        (
+            to.clone(),
+            routes.ask_pass(to, id.as_deref(), fit(delivery), now, settings),
+        )
+    };
     let gate = Gate {
         passes: parted.open.iter().map(pass).collect(),
         back: parted.back,
@@ -303,5 +313,5 @@ pub fn why_kept(run: &Run, delivery: &Delivery<'_>) -> Option<String> {
         is_kept: false,
         sent: None,
     };
-    gate.why()
+    gate.why_kept()
 }

@@ -44,7 +44,7 @@ impl HeldBack {
     }
 
     /// Why, in words.
-    pub fn why(self, destination: &str) -> String {
+    pub fn reason_text(self, destination: &str) -> String {
         match self {
             Self::CameFrom(CameFrom::Author) => format!("it came from {destination}"),
             Self::CameFrom(CameFrom::Answer) => {

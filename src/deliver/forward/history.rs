@@ -213,7 +213,7 @@ pub fn note_fates(run: &Run, delivery: &Delivery<'_>, fates: &[(Fate, String)], 
     let sender = sender_of(delivery);
     let mut lines = Vec::new();
     for ((fate, destination), sketch) in fates.iter().zip(&texts) {
-        lines.push(HistoryLine::new(at, &name, *fate, destination).with(sender, sketch));
+        lines.push(HistoryLine::new(at, &name, *fate, destination).with_content(sender, sketch));
     }
     note(run, &lines);
 }
@@ -245,7 +245,7 @@ pub fn has_it(run: &Run, name: &MessageKey) -> bool {
 /// The same for a message of which nothing but the Message-ID is known.
 pub fn has_id(run: &Run, message_id: &str) -> bool {
     let known = of_id(message_id).zip(read_history(run));
-    known.is_some_and(|(id, history)| has(&history.about(&HistoryKey::Id(id))))
+    known.is_some_and(|(id, history)| has(&history.lines_about(&HistoryKey::Id(id))))
 }
 
 /// Goes through lines, the latest first.
@@ -273,7 +273,7 @@ pub fn sent_to(run: &Run, message_id: &str) -> Vec<String> {
     let Some((id, history)) = of_id(message_id).zip(read_history(run)) else {
         return Vec::new();
     };
-    destinations_of(&history.about(&HistoryKey::Id(id)))
+    destinations_of(&history.lines_about(&HistoryKey::Id(id)))
 }
 
 /// How often a message with this Message-ID was sent to `destination`: a device may have one for all that it sends.
@@ -281,7 +281,7 @@ pub fn count_sent(run: &Run, message_id: &str, destination: &str) -> usize {
     let Some((id, history)) = of_id(message_id).zip(read_history(run)) else {
         return 0;
     };
-    let texts = history.about(&HistoryKey::Id(id));
+    let texts = history.lines_about(&HistoryKey::Id(id));
     let lines = texts.iter().filter_map(|text| HistoryLine::read(text));
     let sent = lines.filter(|line| line.fate == Fate::Sent && is_same_address(line.destination, destination));
     sent.count()
@@ -292,7 +292,7 @@ pub fn sent_with(run: &Run, token: &VerpToken) -> Vec<String> {
     let Some(history) = read_history(run) else {
         return Vec::new();
     };
-    destinations_of(&history.about(&HistoryKey::Text(token.message())))
+    destinations_of(&history.lines_about(&HistoryKey::Text(token.message())))
 }
 
 fn destinations_of(texts: &[String]) -> Vec<String> {
@@ -316,7 +316,10 @@ pub fn lines_about(history: &History, name: &MessageKey) -> Vec<String> {
         ],
         None => vec![HistoryKey::text(&name.text)],
     };
-    let mut texts: Vec<String> = subjects.iter().flat_map(|subject| history.about(subject)).collect();
+    let mut texts: Vec<String> = subjects
+        .iter()
+        .flat_map(|subject| history.lines_about(subject))
+        .collect();
     texts.retain(|text| HistoryLine::read(text).is_some_and(|line| name.is(line.name)));
     texts
 }

@@ -59,7 +59,7 @@ struct HistoryPart {
 
 impl History {
     /// Every line about `subject`, the latest first; of very many the latest alone. Whatever cannot be read is passed over.
-    pub fn about(&self, subject: &HistoryKey) -> Vec<String> {
+    pub fn lines_about(&self, subject: &HistoryKey) -> Vec<String> {
         let mut found = Vec::new();
         for part in &self.files {
             let mut at = part.index.find(subject.key());
@@ -67,7 +67,7 @@ impl History {
                 let Some(text) = line_at(&part.file, offset) else { break };
                 let Some(line) = HistoryLine::read(&text) else { break };
                 // Each stands before the one that names it: a damaged file has no circle.
-                at = line.before(subject).filter(|before| *before < offset);
+                at = line.previous_line(subject).filter(|before| *before < offset);
                 if line.is_about(subject) {
                     found.push(text);
                 }

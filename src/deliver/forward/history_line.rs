@@ -143,7 +143,7 @@ impl<'a> HistoryLine<'a> {
     }
 
     /// The same line, with who sent the message and what it looked like.
-    pub fn with(self, sender: &'a str, sketch: &'a str) -> Self {
+    pub fn with_content(self, sender: &'a str, sketch: &'a str) -> Self {
         Self { sender, sketch, ..self }
     }
 
@@ -204,7 +204,7 @@ impl<'a> HistoryLine<'a> {
     }
 
     /// Where the line about `subject` before this one stands.
-    pub fn before(&self, subject: &HistoryKey) -> Option<u64> {
+    pub fn previous_line(&self, subject: &HistoryKey) -> Option<u64> {
         let place = self.subjects().iter().position(|own| own == subject)?;
         let word = self.before.split(',').nth(place + 1)?;
         u64::from_str_radix(word, 16).ok()

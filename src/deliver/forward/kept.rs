@@ -327,7 +327,7 @@ fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
         "{messages} for {own} {were} kept instead of being sent on to {to}, the first on {}:\n\n{reasons}\n\
          {lie} in {}. {how}\n\n\
          This notice comes once a day at most, while there is news.\n",
-        headers::moment_text(Moment::at(since)),
+        headers::moment_text(Moment::from_seconds(since)),
         run.store,
     );
     let text = format!("Subject: {messages} {were} not sent on to {to}\n\n{}", wrap_body(&body));

@@ -92,7 +92,7 @@ fn recent(history: &History, now: i64) -> Vec<String> {
 /// The lines about messages that this one answers.
 fn answered(history: &History, arrival: &Arrival) -> Vec<String> {
     let ids = arrival.references.iter().cloned().map(HistoryKey::Id);
-    ids.flat_map(|id| history.about(&id)).collect()
+    ids.flat_map(|id| history.lines_about(&id)).collect()
 }
 
 fn past(lines: &[HistoryLine<'_>], destination: &str) -> Vec<Past> {
@@ -140,7 +140,7 @@ fn tell(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)]) {
 fn tell_of(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) {
     let now = delivery.date.unix_timestamp();
     let is_told = history::read_history(run).is_some_and(|history| {
-        let lines = history.about(&HistoryKey::count(Fate::Told, destination));
+        let lines = history.lines_about(&HistoryKey::count(Fate::Told, destination));
         let within =
             |text: &String| HistoryLine::read(text).is_some_and(|line| now.abs_diff(line.at) < TOLD.unsigned_abs());
         lines.iter().any(within)
@@ -152,7 +152,7 @@ fn tell_of(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack
         action = "held-back",
         user = run.account.name,
         to = destination,
-        note = back.why(destination)
+        note = back.reason_text(destination)
     );
     let whom: &[To] = match back {
         HeldBack::CameFrom(_) => &[To::User],

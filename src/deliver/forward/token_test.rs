@@ -69,7 +69,10 @@ pub fn send_due_test(run: &Run, delivery: &Delivery<'_>) {
     if run.config.forward.sender != ForwardSender::Verp || delivery.envelope.sender == Sender::Null {
         return;
     }
-    let (own, now) = (delivery.own_address(), Moment::at(delivery.date.unix_timestamp()));
+    let (own, now) = (
+        delivery.own_address(),
+        Moment::from_seconds(delivery.date.unix_timestamp()),
+    );
     if !read_tests(run).is_due(&own, now) {
         return;
     }
@@ -80,7 +83,7 @@ pub fn send_due_test(run: &Run, delivery: &Delivery<'_>) {
     let is_due = try_change(run, |tests| {
         let is_due = tests.is_due(&own, now);
         if is_due {
-            tests.send(&own, now);
+            tests.note_sending(&own, now);
         }
         is_due
     });
@@ -122,7 +125,10 @@ fn write_test(delivery: &Delivery<'_>, own: &str, address: &str) -> String {
 /// Takes a test, or a report about one, and remembers what it says; none where the message is something else.
 #[must_use]
 pub fn take_test(run: &Run, delivery: &Delivery<'_>) -> Option<Outcome> {
-    let (own, now) = (delivery.own_address(), Moment::at(delivery.date.unix_timestamp()));
+    let (own, now) = (
+        delivery.own_address(),
+        Moment::from_seconds(delivery.date.unix_timestamp()),
+    );
     let has_come = delivery.token.as_ref().is_some_and(is_test);
     match &delivery.judgement.verdict {
         Verdict::Bounce(bounce) if !has_come => {
@@ -155,7 +161,7 @@ pub fn take_test(run: &Run, delivery: &Delivery<'_>) -> Option<Outcome> {
 
 /// Remembers that something came to an address with a token that a forward of ours had.
 pub fn note_use(run: &Run, delivery: &Delivery<'_>) {
-    let now = Moment::at(delivery.date.unix_timestamp());
+    let now = Moment::from_seconds(delivery.date.unix_timestamp());
     if delivery.token.as_ref().is_some_and(|token| !is_test(token)) {
         let mut tests = read_tests(run);
         let before = tests.clone();
@@ -171,7 +177,9 @@ fn is_test(token: &VerpToken) -> bool {
 }
 
 fn note_failure(run: &Run, delivery: &Delivery<'_>, own: &str, note: &str) {
-    try_change(run, |tests| tests.fail(own, Moment::at(delivery.date.unix_timestamp())));
+    try_change(run, |tests| {
+        tests.note_failure(own, Moment::from_seconds(delivery.date.unix_timestamp()))
+    });
     tracing::warn!(
         user = run.account.name,
         note,

@@ -153,7 +153,7 @@ fn is_users(address: &str, user: &str, delimiter: &str) -> bool {
         Some(user) if user.domain().is_some() => address.same_mailbox(&user, delimiter),
         _ => {
             let is_user = |name: &str| name.eq_ignore_ascii_case(user);
-            is_user(address.local()) || is_user(address.base(delimiter))
+            is_user(address.local()) || is_user(address.without_extension(delimiter))
         }
     }
 }

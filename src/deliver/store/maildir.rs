@@ -114,7 +114,7 @@ pub fn put_entry<R: Read + Clone>(
         delivered.extend(terms.and_then(|terms| put_notice(run, &maildir, terms, now)));
         deliver::remove_old_drafts(&maildir, now);
         if fastrand::u32(..CLEAN_INTENTS_EVERY) == 0 {
-            intents.clean(maildir.new_dir());
+            intents.remove_stale(maildir.new_dir());
         }
     });
     Ok(Put::Done(InMaildir::noted(&maildir, delivered, entry.submission, now)))
@@ -242,7 +242,7 @@ fn count(run: &Run, maildir: &Maildir, file: Option<&SizeFile>) -> Result<Usage,
     {
         // Made anew: what stands there may be a link to something else.
         let _ = std::fs::remove_file(&note);
-        let _ = dirs::make_private_dir(dirs::parent(&note)).is_ok() && File::create_new(&note).is_ok();
+        let _ = dirs::make_private_dir(dirs::parent_of(&note)).is_ok() && File::create_new(&note).is_ok();
     }
     Ok(usage_of(counted))
 }

@@ -29,9 +29,9 @@ use crate::mailbox::open::{Owner, no_directory, open_existing};
 use crate::maildir::directory::Maildir;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
-use crate::output::sizes::{messages, size_text};
+use crate::output::sizes::{message_count_text, size_text};
 use crate::quota::{Usage, admit, when_full};
-use crate::sys::dirs::parent;
+use crate::sys::dirs::parent_of;
 
 /// Proof that a message lies in a mailbox. Dropped, the message stays, and its next try is not known.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl MailStore {
         let uid = run.account.uid;
         match self {
             Self::Mbox(path) => match open_existing(path, Owner::Exactly(uid))? {
-                None if !parent(path).exists() => Err(no_directory(path)),
+                None if !parent_of(path).exists() => Err(no_directory(path)),
                 Some(_) | None => Ok(()),
             },
             Self::Maildir(path) => Maildir::open(path, uid).map(drop),
@@ -223,7 +223,7 @@ pub fn full_error(run: &Run, incoming_bytes: u64, class: Category) -> Error {
         return Error::new(class, "append to", run.store.to_string(), cause);
     }
     let bytes = limit.bytes.map(size_text);
-    let messages = limit.messages.map(messages);
+    let messages = limit.messages.map(message_count_text);
     let bounds: Vec<_> = bytes.into_iter().chain(messages).collect();
     let cause = match bounds.as_slice() {
         [] => "the mailbox is full, as its server says".to_owned(),

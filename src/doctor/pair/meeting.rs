@@ -13,7 +13,7 @@ use nix::unistd::Uid;
 use crate::doctor::rules::pair::{PairLine, PairRole, StepEnd};
 use crate::error::{Category, Error};
 use crate::output;
-use crate::output::shell::{program, quote_path};
+use crate::output::shell::{program_command, quote_path};
 use crate::sys::account::host_name;
 use crate::sys::deadline::Deadline;
 
@@ -155,7 +155,7 @@ impl<'a> Meeting<'a> {
         self.say()?;
         output::print_stderr(&format!(
             "spoolguard: waiting ten minutes for the other host; run there: {} doctor --pair {}\n",
-            program(),
+            program_command(),
             quote_path(&std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()))
         ));
         self.wait(TO_COME, "the other host did not come", |_, _| true)?;

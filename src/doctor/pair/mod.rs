@@ -14,7 +14,7 @@ use crate::deliver;
 use crate::doctor::pair::meeting::Meeting;
 use crate::doctor::pair::trial::{Trial, TrialLock};
 use crate::doctor::rules::Finding;
-use crate::doctor::rules::pair::{PairLine, PairRole, ROUNDS, StepEnd, judge, topic};
+use crate::doctor::rules::pair::{PairLine, PairRole, ROUNDS, StepEnd, judge, pair_subject};
 use crate::error::Error;
 use crate::sys::account;
 
@@ -24,8 +24,8 @@ use crate::sys::account;
 /// When the directory cannot be used, or the other host does not come or goes away.
 pub fn examine(dir: &Path, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     let deadline = deliver::begin_run()?;
-    let owners = account::find_runner().owners();
-    let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, owners);
+    let owners = account::find_runner().trusted_owners();
+    let sources = ConfigSources::from_choice(everywhere.config.as_deref(), None, owners);
     let locks = load::load_config(sources, KeySelection::Whole)?.config.mailbox.locks;
     let words: Vec<String> = locks.iter().map(ToString::to_string).collect();
     let mut meeting = Meeting::begin(dir, &words.join(","), &deadline)?;
@@ -34,11 +34,17 @@ pub fn examine(dir: &Path, everywhere: &Everywhere) -> Result<Vec<Finding>, Erro
         let is_holder = holder == meeting.role();
         let mut held: Option<TrialLock> = None;
         let end = match is_holder {
-            true => trial.hold(method, &mut held),
+            true => trial.hold_lock(method, &mut held),
             false => StepEnd::Idle,
         };
         meeting.step(end)?;
-        let tried = |trial: &mut Trial| if is_holder { StepEnd::Idle } else { trial.take(method) };
+        let tried = |trial: &mut Trial| {
+            if is_holder {
+                StepEnd::Idle
+            } else {
+                trial.try_lock(method)
+            }
+        };
         meeting.step(tried(&mut trial))?;
         drop(held);
         meeting.step(StepEnd::Idle)?;
@@ -61,7 +67,7 @@ fn findings(
         PairRole::First => (own, other),
         PairRole::Second => (other, own),
     };
-    let topic = topic(&dir.display().to_string(), &first.host, &second.host);
+    let topic = pair_subject(&dir.display().to_string(), &first.host, &second.host);
     let mut found = judge(&topic, first, second, apart_ms);
     found.extend(
         trial

@@ -38,7 +38,7 @@ impl Trial {
     }
 
     /// Takes the lock, and keeps it in `held`.
-    pub fn hold(&mut self, method: LockMethod, held: &mut Option<TrialLock>) -> StepEnd {
+    pub fn hold_lock(&mut self, method: LockMethod, held: &mut Option<TrialLock>) -> StepEnd {
         match self.attempt(method) {
             Ok(Some(lock)) => {
                 *held = Some(lock);
@@ -50,7 +50,7 @@ impl Trial {
     }
 
     /// Tries whether the lock can be taken, and lets it go.
-    pub fn take(&mut self, method: LockMethod) -> StepEnd {
+    pub fn try_lock(&mut self, method: LockMethod) -> StepEnd {
         match self.attempt(method) {
             Ok(Some(lock)) => {
                 drop(lock);

@@ -44,7 +44,7 @@ impl Aliases {
     }
 
     /// Aliases whose command is spoolguard, with what it does.
-    pub fn guarded(&self) -> impl Iterator<Item = (&str, Hook)> {
+    pub fn guarded_aliases(&self) -> impl Iterator<Item = (&str, Hook)> {
         self.0.iter().flat_map(|(name, items)| {
             let hooks = items.iter().filter_map(AliasTarget::hook);
             hooks.map(move |hook| (name.as_str(), hook))
@@ -97,7 +97,7 @@ pub struct Names<'a> {
 
 impl Names<'_> {
     /// Where mail to `address` ends, in the order of the file.
-    pub fn ends(&self, address: &str) -> Vec<End> {
+    pub fn find_ends(&self, address: &str) -> Vec<End> {
         self.walk(address).ends
     }
 
@@ -121,10 +121,10 @@ impl Names<'_> {
             return found.push(End::Elsewhere(address.to_string()));
         }
         // With its extension first, as Postfix does.
-        let names = [address.local(), address.base(self.delimiter)].map(str::to_ascii_lowercase);
+        let names = [address.local(), address.without_extension(self.delimiter)].map(str::to_ascii_lowercase);
         let alias = names.iter().find_map(|name| Some((name, self.aliases.0.get(name)?)));
         let Some((name, items)) = alias else {
-            let base = address.base(self.delimiter).to_owned();
+            let base = address.without_extension(self.delimiter).to_owned();
             let mut spellings = [base.clone(), base.to_ascii_lowercase()].into_iter();
             return found.push(match spellings.find(|name| (self.is_user)(name)) {
                 Some(name) => End::User(name),
@@ -196,7 +196,7 @@ mod tests {
             ("b@b.test", vec![End::Elsewhere("b@b.test".to_owned())]),
             ("who", vec![End::Nobody("who".to_owned())]),
         ] {
-            assert_eq!(names.ends(address), want, "{address}");
+            assert_eq!(names.find_ends(address), want, "{address}");
         }
         let passed: Vec<_> = names.aliases_on_the_way("Postmaster@A.test").into_iter().collect();
         assert_eq!(passed, ["postmaster", "root"]);

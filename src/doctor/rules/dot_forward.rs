@@ -14,7 +14,7 @@ pub struct Site<'a> {
 }
 
 /// Where a `.forward` sends mail, whatever language it is written in.
-pub fn targets(text: &str) -> Vec<PlacedTarget> {
+pub fn parse_targets(text: &str) -> Vec<PlacedTarget> {
     match Language::of(text) {
         Language::Addresses => alias_targets::of_forward(text),
         Language::Exim => filter_file::of_exim(text),
@@ -25,7 +25,7 @@ pub fn targets(text: &str) -> Vec<PlacedTarget> {
 /// Judges the `.forward` at `path`, or a file that one includes.
 pub fn judge_forward_file(path: &str, text: &str, site: &Site<'_>) -> Vec<Finding> {
     let topic = Check::Forward.about(path);
-    let placed = targets(text);
+    let placed = parse_targets(text);
     let is_guard = |placed: &&PlacedTarget| placed.item.hook().is_some();
     let around = Around {
         guards: placed.iter().filter(is_guard).count(),

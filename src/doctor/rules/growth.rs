@@ -34,7 +34,7 @@ impl Burst {
 }
 
 /// Looks at the end of an mbox.
-pub fn burst(tail: &[u8]) -> Option<Burst> {
+pub fn find_burst(tail: &[u8]) -> Option<Burst> {
     let lines = tail
         .split(|byte| *byte == b'\n')
         .filter(|line| line.starts_with(b"From "));
@@ -63,7 +63,7 @@ fn sender(line: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::burst;
+    use super::find_burst;
 
     fn mbox(sender: &str, step_seconds: usize, count: usize) -> Vec<u8> {
         let message = |number: usize| {
@@ -80,16 +80,16 @@ mod tests {
 
     #[test]
     fn a_burst_of_one_sender_is_told_and_a_busy_day_is_not() {
-        let found = burst(&mbox("MAILER-DAEMON", 1, 60));
+        let found = find_burst(&mbox("MAILER-DAEMON", 1, 60));
         assert!(
             found.is_some_and(|found| (found.messages, found.seconds) == (20, 19) && found.sender == "MAILER-DAEMON")
         );
-        assert_eq!(burst(&mbox("MAILER-DAEMON", 60, 60)), None);
-        assert_eq!(burst(&mbox("MAILER-DAEMON", 1, 19)), None);
+        assert_eq!(find_burst(&mbox("MAILER-DAEMON", 60, 60)), None);
+        assert_eq!(find_burst(&mbox("MAILER-DAEMON", 1, 19)), None);
         let mixed: Vec<u8> = (0..30)
             .flat_map(|number| mbox(&format!("s{number}@s.test"), 1, 1))
             .collect();
-        assert_eq!(burst(&mixed), None);
-        assert_eq!(burst(b""), None);
+        assert_eq!(find_burst(&mixed), None);
+        assert_eq!(find_burst(b""), None);
     }
 }

@@ -95,7 +95,7 @@ pub fn of_words(words: &[&str]) -> Option<Hook> {
 
 fn understand(program: String, words: &[String], mut problems: Vec<GuardLineProblem>) -> Hook {
     let mut alias = None;
-    let job = match mistake::read(words) {
+    let job = match mistake::read_words(words) {
         Ok(cli) => {
             problems.extend(of_flags(&cli));
             if let Command::Forward { alias: Some(name), .. } = &cli.command {

@@ -25,14 +25,14 @@ pub fn check_postfix(settings: &Settings, needs: Needs) -> Vec<Finding> {
 }
 
 /// The command that changes a setting.
-pub fn set(what: &str) -> String {
+pub fn postconf_command(what: &str) -> String {
     format!("postconf -e '{what}' && postfix reload")
 }
 
 fn file_size(settings: &Settings, needs: Needs) -> Option<Finding> {
     let topic = Check::Limits.about("Postfix's mailbox_size_limit");
     let bytes = settings.number("mailbox_size_limit")?;
-    let remedy = set("mailbox_size_limit = 0");
+    let remedy = postconf_command("mailbox_size_limit = 0");
     let wrong = |what: String| Some(topic.error(what, &remedy));
     if bytes == 0 {
         return Some(topic.ok("it is 0: no command is bounded"));
@@ -62,7 +62,7 @@ fn message_size(settings: &Settings, needs: Needs) -> Option<Finding> {
         bytes => format!("of {bytes} bytes"),
     };
     let what = format!("messages {size} are taken, and no quota is above {limit}: a larger one never fits");
-    let remedy = set(&format!("message_size_limit = {limit}"));
+    let remedy = postconf_command(&format!("message_size_limit = {limit}"));
     Some(
         Check::Limits
             .about("Postfix's message_size_limit")
@@ -79,7 +79,7 @@ fn time(settings: &Settings, needs: Needs) -> Option<Finding> {
         return Some(topic.ok(format!("it is {seconds} s; spoolguard gives up after {own} s")));
     }
     let what = format!("it is {seconds} s, and then mail is bounced; spoolguard gives up by itself only after {own} s");
-    Some(topic.error(what, set("command_time_limit = 1000s")))
+    Some(topic.error(what, postconf_command("command_time_limit = 1000s")))
 }
 
 /// Whether reports come home that are sent to an address with a token.
@@ -90,7 +90,7 @@ pub fn check_delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
         "it is {theirs:?}, and [forward] sender = \"verp\" sets its token off with {first:?}: reports about forwards do not come home"
     );
     let topic = Check::MailSystem.about("Postfix's recipient_delimiter");
-    (!theirs.contains(first)).then(|| topic.error(what, set(&format!("recipient_delimiter = {ours}"))))
+    (!theirs.contains(first)).then(|| topic.error(what, postconf_command(&format!("recipient_delimiter = {ours}"))))
 }
 
 /// Judges Exim's pipe transports.
@@ -156,7 +156,7 @@ pub fn file_size_limit(name: &str, bytes: u64, needs: Needs, remedy: &str) -> Fi
 #[cfg(test)]
 mod tests {
     use super::{Needs, check_delimiter, check_exim, check_postfix, own_file_size};
-    use crate::doctor::rules::settings::{Settings, blocks};
+    use crate::doctor::rules::settings::{Settings, parse_blocks};
     use crate::doctor::rules::{Finding, Level};
 
     const NEEDS: Needs = Needs {
@@ -233,12 +233,12 @@ mod tests {
             ("73:75", "*", Level::Ok),
             ("freeze_signal", "no_freeze_signal", Level::Warning),
         ] {
-            let found = check_exim(&blocks(&text.replacen(from, to, 1), " transport:"), NEEDS);
+            let found = check_exim(&parse_blocks(&text.replacen(from, to, 1), " transport:"), NEEDS);
             assert_eq!(worst(&found).map(|(level, _)| level), Some(want), "{from} {to}");
         }
         assert_eq!(
             check_exim(
-                &blocks("\nother transport:\ndriver = pipe\ntimeout = 1s\n", " transport:"),
+                &parse_blocks("\nother transport:\ndriver = pipe\ntimeout = 1s\n", " transport:"),
                 NEEDS
             ),
             []

@@ -74,7 +74,7 @@ pub fn postfix_convention(settings: &Settings) -> Option<LockConvention> {
 
 /// Postfix's virtual(8), where it has mailboxes in the directory `dir` or below it.
 pub fn postfix_virtual(settings: &Settings, dir: &str) -> Option<LockConvention> {
-    let base = settings.given("virtual_mailbox_base")?;
+    let base = settings.non_empty("virtual_mailbox_base")?;
     let set_by = "postconf -e 'virtual_mailbox_lock = dotlock, fcntl' && postfix reload";
     let is_there = Path::new(dir).starts_with(base) || Path::new(base).starts_with(dir);
     is_there.then(|| of_postfix("Postfix's virtual(8)", "virtual_mailbox_lock", set_by, settings))?
@@ -104,7 +104,7 @@ pub fn dovecot_convention(settings: &Settings) -> Option<LockConvention> {
     settings.get("mbox_write_locks")?;
     let place = settings.get("mail_location").unwrap_or_default();
     // 2.4 says it with a setting of its own.
-    let driver = settings.given("mail_driver");
+    let driver = settings.non_empty("mail_driver");
     let driver = driver.or_else(|| place.split_once(':').map(|(driver, _)| driver));
     if driver.is_some_and(|driver| driver != "mbox") {
         return None;
@@ -224,13 +224,13 @@ mod tests {
     use super::samples::{EXIM, MUTT, NEOMUTT, PROCMAIL, debians_dovecot};
     use super::{exim_convention, mutt_convention, postfix_convention, postfix_virtual, procmail_convention};
     use crate::config::LockMethod;
-    use crate::doctor::rules::settings::{Settings, blocks};
+    use crate::doctor::rules::settings::{Settings, parse_blocks};
 
     #[test]
     fn each_program_says_in_its_own_way_what_it_takes() {
         use LockMethod::{Dotlock, Fcntl, Flock};
         let postfix = postfix_convention(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
-        let exim = |text: &str| exim_convention(&blocks(text, " transport:")).map(|habit| habit.writing);
+        let exim = |text: &str| exim_convention(&parse_blocks(text, " transport:")).map(|habit| habit.writing);
         for (habit, want) in [
             (postfix, Some(vec![Dotlock, Fcntl])),
             (super::postfix_convention(&Settings::default()), None),

@@ -1,7 +1,7 @@
 //! Postfix's services that run spoolguard, as `postconf -M` prints master.cf: pipe(8) for deliveries, spawn(8) for policy.
 
 use crate::doctor::rules::guard_line::{GuardJob, Hook, of_words};
-use crate::doctor::rules::limits::set;
+use crate::doctor::rules::limits::postconf_command;
 use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, CheckSubject, Finding};
 
@@ -23,7 +23,7 @@ pub struct PostfixService {
 }
 
 /// Reads `postconf -M`.
-pub fn services(text: &str) -> Vec<PostfixService> {
+pub fn parse_services(text: &str) -> Vec<PostfixService> {
     text.lines().filter_map(service).collect()
 }
 
@@ -133,7 +133,7 @@ impl PostfixService {
         });
         if expands && settings.number(&limit) != Some(1) {
             let what = "Postfix hands it several recipients at once, and the second becomes an argument of its own";
-            found.push(topic.error(what, set(&format!("{limit} = 1"))));
+            found.push(topic.error(what, postconf_command(&format!("{limit} = 1"))));
         }
         found
     }
@@ -141,7 +141,7 @@ impl PostfixService {
 
 #[cfg(test)]
 mod tests {
-    use super::services;
+    use super::parse_services;
     use crate::doctor::rules::Level;
     use crate::doctor::rules::settings::Settings;
 
@@ -189,7 +189,7 @@ mod tests {
         ] {
             let settings = Settings::parse("guard_destination_recipient_limit = 1\n");
             let text = good.replace(from, to);
-            let found: Vec<_> = services(&text)
+            let found: Vec<_> = parse_services(&text)
                 .iter()
                 .flat_map(|one| one.judge(&settings, state_dir))
                 .collect();
@@ -201,7 +201,7 @@ mod tests {
             };
             assert!(holds, "{from} -> {to}: {found:?}");
         }
-        let found: Vec<_> = services(good)
+        let found: Vec<_> = parse_services(good)
             .iter()
             .flat_map(|one| one.judge(&Settings::default(), "%u"))
             .collect();
@@ -211,7 +211,7 @@ mod tests {
                 .any(|found| found.finding.starts_with("Postfix hands it several recipients at once"))
         );
         assert_eq!(
-            services("smtp inet n - y - - smtpd\nalias_maps = hash:/etc/aliases\n"),
+            parse_services("smtp inet n - y - - smtpd\nalias_maps = hash:/etc/aliases\n"),
             []
         );
     }

@@ -1,12 +1,12 @@
 //! Does an MTA run the commands that users and administrators write? Judges Postfix's settings, and Exim's routers and transports.
 
 use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
-use crate::doctor::rules::limits::set;
+use crate::doctor::rules::limits::postconf_command;
 use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, Finding};
 
 /// Judges Postfix's settings.
-pub fn postfix(settings: &Settings) -> Vec<Finding> {
+pub fn judge_postfix(settings: &Settings) -> Vec<Finding> {
     let command = settings.get("mailbox_command").unwrap_or_default();
     let hook = guard_of(command);
     let mut found = match &hook {
@@ -28,7 +28,7 @@ const MAILBOX_COMMAND: &str = "Postfix's mailbox_command";
 
 fn mailbox_command(hook: &Hook, settings: &Settings) -> Vec<Finding> {
     let topic = Check::MailSystem.about(MAILBOX_COMMAND);
-    let deliver = set("mailbox_command = /usr/bin/spoolguard deliver");
+    let deliver = postconf_command("mailbox_command = /usr/bin/spoolguard deliver");
     let mut found: Vec<_> = hook.findings(&topic).collect();
     let job = match &hook.job {
         GuardJob::Nothing => return found,
@@ -47,9 +47,9 @@ fn mailbox_command(hook: &Hook, settings: &Settings) -> Vec<Finding> {
         GuardJob::Forward(_) => "forward",
         GuardJob::Deliver => "deliver",
     };
-    if let Some(transport) = settings.given("mailbox_transport") {
+    if let Some(transport) = settings.non_empty("mailbox_transport") {
         let what = format!("it runs spoolguard, but mailbox_transport = {transport} comes before it");
-        found.push(topic.error(what, set("mailbox_transport =")));
+        found.push(topic.error(what, postconf_command("mailbox_transport =")));
     }
     if found.is_empty() {
         found.push(topic.ok(format!("it runs spoolguard {job}")));
@@ -67,7 +67,7 @@ fn plain_command(command: &str) -> Option<Finding> {
     } else {
         format!("it forwards the mail of every user of this host to {to}, without spoolguard")
     };
-    let remedy = set("mailbox_command = /usr/bin/spoolguard deliver");
+    let remedy = postconf_command("mailbox_command = /usr/bin/spoolguard deliver");
     Some(Check::MailSystem.about(MAILBOX_COMMAND).error(what, remedy))
 }
 
@@ -79,7 +79,10 @@ fn must_allow(settings: &Settings, place: &str) -> Option<String> {
         return None;
     }
     allowed.push(place);
-    Some(set(&format!("allow_mail_to_commands = {}", allowed.join(", "))))
+    Some(postconf_command(&format!(
+        "allow_mail_to_commands = {}",
+        allowed.join(", ")
+    )))
 }
 
 fn allowed_commands(settings: &Settings, runs_guard: bool) -> Option<Finding> {
@@ -95,7 +98,7 @@ fn allowed_commands(settings: &Settings, runs_guard: bool) -> Option<Finding> {
 }
 
 /// Whether Postfix runs a command that stands in a file which is included by an alias or a `.forward` (local(8)).
-pub fn included(settings: &Settings, file: &str) -> Option<Finding> {
+pub fn judge_included_file(settings: &Settings, file: &str) -> Option<Finding> {
     let remedy = must_allow(settings, "include")?;
     let what = "Postfix runs no command in an included file, and such mail is bounced";
     let remedy = format!("put the command into the .forward itself, or: {remedy}");
@@ -108,7 +111,7 @@ pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Findi
     let mut found: Vec<_> = hook.findings(&topic).collect();
     if must_allow(settings, "alias").is_some() {
         let what = "it runs spoolguard, but allow_mail_to_commands does not name alias: such mail is bounced";
-        found.push(topic.error(what, set("allow_mail_to_commands = alias, forward")));
+        found.push(topic.error(what, postconf_command("allow_mail_to_commands = alias, forward")));
     } else if hook.job != GuardJob::Other("return".to_owned()) && hook.alias.is_none() {
         // Those are meant for aliases, and have nothing of a user's.
         let what = "it runs spoolguard as the MTA's own user, and not as the user whose mail it is";
@@ -124,7 +127,7 @@ pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Findi
 }
 
 /// Whether Exim runs a command that stands in a `.forward` (spec.txt of Exim, "The redirect router", "The pipe transport").
-pub fn exim(routers: &[(String, Settings)], transports: &[(String, Settings)]) -> Vec<Finding> {
+pub fn judge_exim(routers: &[(String, Settings)], transports: &[(String, Settings)]) -> Vec<Finding> {
     let of_user = routers.iter().filter(|(_, router)| {
         router.get("driver") == Some("redirect") && router.get("file").is_some_and(|file| file.contains(".forward"))
     });
@@ -141,7 +144,7 @@ pub fn exim_alias(routers: &[(String, Settings)], alias: &str) -> Option<Finding
     };
     let (name, _) = routers
         .iter()
-        .find(|(_, router)| of_aliases(router) && router.given("pipe_transport").is_none())?;
+        .find(|(_, router)| of_aliases(router) && router.non_empty("pipe_transport").is_none())?;
     let what =
         format!("it runs spoolguard, but Exim's router {name} has no pipe_transport: its mail stays in the queue");
     let remedy = "pipe_transport = address_pipe, as /usr/share/doc/spoolguard/examples/exim/aliases shows";
@@ -152,7 +155,7 @@ fn exim_router(name: &str, router: &Settings) -> Option<Finding> {
     let topic = Check::MailSystem.about(format!("Exim's router {name}"));
     let (fault, remedy) = if router.get("forbid_pipe") == Some("yes") {
         ("forbid_pipe", "take forbid_pipe away")
-    } else if router.given("pipe_transport").is_none() {
+    } else if router.non_empty("pipe_transport").is_none() {
         ("it has no pipe_transport", "pipe_transport = address_pipe")
     } else {
         return None;
@@ -186,9 +189,9 @@ fn exim_pipe(settings: &Settings) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{alias_command, exim, exim_alias, included, postfix};
+    use super::{alias_command, exim_alias, judge_exim, judge_included_file, judge_postfix};
     use crate::doctor::rules::guard_line::guard_of;
-    use crate::doctor::rules::settings::{Settings, blocks};
+    use crate::doctor::rules::settings::{Settings, parse_blocks};
     use crate::doctor::rules::{Finding, Level};
 
     fn worst(findings: &[Finding]) -> Option<(Level, &str)> {
@@ -243,7 +246,7 @@ mod tests {
                 Some((Level::Warning, "it is empty: no .forward is read")),
             ),
         ] {
-            let found = postfix(&Settings::parse(&format!("{good}{change}\n")));
+            let found = judge_postfix(&Settings::parse(&format!("{good}{change}\n")));
             let found = worst(&found).filter(|(level, _)| *level != Level::Ok);
             let holds = match (found, want) {
                 (Some((level, text)), Some((wanted, part))) => level == wanted && text.starts_with(part),
@@ -256,7 +259,7 @@ mod tests {
     #[test]
     fn exim_needs_a_transport_for_commands_of_aliases() {
         let said = "system_aliases router:\ndriver = redirect\ndata = ${lookup{$local_part}lsearch{/etc/aliases}}\n";
-        let told = |more: &str| exim_alias(&blocks(&format!("{said}{more}"), " router:"), "sales").is_some();
+        let told = |more: &str| exim_alias(&parse_blocks(&format!("{said}{more}"), " router:"), "sales").is_some();
         assert!(told("") && told("pipe_transport =\n"));
         assert!(!told("pipe_transport = address_pipe\n"));
         assert_eq!(exim_alias(&[], "sales"), None);
@@ -279,9 +282,9 @@ mod tests {
         assert_eq!(alias(open, bare), Some(Level::Warning));
         assert_eq!(alias(closed, named), Some(Level::Error));
         assert_eq!(alias(open, named), None);
-        assert!(included(&settings("allow_mail_to_commands = alias, forward"), "f").is_some());
-        assert!(included(&settings("allow_mail_to_commands = alias, forward, include"), "f").is_none());
-        assert!(included(&settings(""), "f").is_none());
+        assert!(judge_included_file(&settings("allow_mail_to_commands = alias, forward"), "f").is_some());
+        assert!(judge_included_file(&settings("allow_mail_to_commands = alias, forward, include"), "f").is_none());
+        assert!(judge_included_file(&settings(""), "f").is_none());
     }
 
     #[test]
@@ -307,9 +310,9 @@ mod tests {
             ),
             ("", "ignore_status\n", Some("ignore_status: what spoolguard defers")),
         ] {
-            let found = exim(
-                &blocks(&format!("{router}{router_has}"), " router:"),
-                &blocks(&format!("{pipe}{pipe_has}"), " transport:"),
+            let found = judge_exim(
+                &parse_blocks(&format!("{router}{router_has}"), " router:"),
+                &parse_blocks(&format!("{pipe}{pipe_has}"), " transport:"),
             );
             let texts: Vec<_> = found.iter().map(|finding| finding.finding.as_str()).collect();
             let holds = match (texts.as_slice(), want) {

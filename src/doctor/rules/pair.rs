@@ -273,13 +273,13 @@ fn sight(method: LockMethod, holder: PairRole, holds: &PairLine, tries: &PairLin
 }
 
 /// What the findings are about.
-pub fn topic(dir: &str, first: &str, second: &str) -> CheckSubject {
+pub fn pair_subject(dir: &str, first: &str, second: &str) -> CheckSubject {
     Check::Locks.about(format!("{dir}, {first} and {second}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{PairLine, StepEnd, judge, topic};
+    use super::{PairLine, StepEnd, judge, pair_subject};
     use crate::doctor::rules::Level;
 
     fn line(host: &str, steps: &str) -> PairLine {
@@ -297,7 +297,7 @@ mod tests {
 
     fn found(first: &str, second: &str) -> Vec<(Level, String)> {
         let (first, second) = (line("mx1", first), line("mx2", second));
-        let found = judge(&topic("/d", "mx1", "mx2"), &first, &second, 0);
+        let found = judge(&pair_subject("/d", "mx1", "mx2"), &first, &second, 0);
         found.into_iter().map(|found| (found.level, found.finding)).collect()
     }
 
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn hosts_that_cannot_be_told_apart_or_disagree_are_told() {
         let judged = |first: &PairLine, second: &PairLine, apart| {
-            let found = judge(&topic("/d", "mx1", "mx2"), first, second, apart);
+            let found = judge(&pair_subject("/d", "mx1", "mx2"), first, second, apart);
             let bad = found.into_iter().filter(|found| found.level != Level::Ok);
             bad.map(|found| found.finding).collect::<Vec<_>>().join("\n")
         };

@@ -26,7 +26,7 @@ pub enum EndpointPlace {
 }
 
 /// Reads the services that Postfix asks, each once.
-pub fn endpoints(settings: &Settings) -> Vec<PolicyEndpoint> {
+pub fn find_endpoints(settings: &Settings) -> Vec<PolicyEndpoint> {
     let mut found: Vec<PolicyEndpoint> = Vec::new();
     for name in RESTRICTIONS {
         let mut words = settings.words(name).into_iter();
@@ -71,7 +71,7 @@ fn endpoint(words: &[&str]) -> Option<PolicyEndpoint> {
 
 #[cfg(test)]
 mod tests {
-    use super::{EndpointPlace, endpoints};
+    use super::{EndpointPlace, find_endpoints};
     use crate::doctor::rules::settings::Settings;
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
              default_action=DUNNO }, permit\nsmtpd_relay_restrictions = check_policy_service inet:127.0.0.1:10040 permit, \
              check_policy_service {unix:private/policy, default_action=DUNNO}\n",
         );
-        let found: Vec<_> = endpoints(&settings)
+        let found: Vec<_> = find_endpoints(&settings)
             .into_iter()
             .map(|found| (found.text, found.default_action))
             .collect();
@@ -99,10 +99,10 @@ mod tests {
             "check_policy_service x",
         ] {
             let settings = Settings::parse(&format!("smtpd_data_restrictions = {odd}\n"));
-            assert_eq!(endpoints(&settings), [], "{odd}");
+            assert_eq!(find_endpoints(&settings), [], "{odd}");
         }
         let settings = Settings::parse("smtpd_data_restrictions = check_policy_service unix:/run/x\n");
-        let place = endpoints(&settings).pop().map(|found| found.place);
+        let place = find_endpoints(&settings).pop().map(|found| found.place);
         assert_eq!(place, Some(EndpointPlace::Unix("/run/x".into())));
     }
 }

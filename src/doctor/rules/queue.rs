@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::doctor::rules::settings::seconds;
+use crate::doctor::rules::settings::parse_seconds;
 use crate::doctor::rules::{Check, Finding};
 
 /// How many reasons are told.
@@ -44,7 +44,7 @@ struct PostfixRecipient {
 }
 
 /// Reads `postqueue -j`; `now` is in seconds since 1970.
-pub fn postfix(text: &str, now: u64) -> Vec<QueuedMessage> {
+pub fn parse_postfix_queue(text: &str, now: u64) -> Vec<QueuedMessage> {
     let messages = text
         .lines()
         .filter_map(|line| serde_json::from_str::<PostfixMessage>(line).ok());
@@ -62,7 +62,7 @@ pub fn postfix(text: &str, now: u64) -> Vec<QueuedMessage> {
 }
 
 /// Reads `exim -bp`, which tells no reasons: `3h  1.2K 1abcde-000001-2X <s@s.test>`, and `*** frozen ***` behind some.
-pub fn exim(text: &str) -> Vec<QueuedMessage> {
+pub fn parse_exim_queue(text: &str) -> Vec<QueuedMessage> {
     let read = |line: &str| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
         let [age, _size, id, sender, ..] = words.as_slice() else {
@@ -71,7 +71,7 @@ pub fn exim(text: &str) -> Vec<QueuedMessage> {
         let is_message = sender.starts_with('<') && id.matches('-').count() == 2;
         is_message.then(|| QueuedMessage {
             id: (*id).to_owned(),
-            age_seconds: seconds(age),
+            age_seconds: parse_seconds(age),
             is_bounce: *sender == "<>",
             because: None,
         })
@@ -80,7 +80,7 @@ pub fn exim(text: &str) -> Vec<QueuedMessage> {
 }
 
 /// Reads what another `mailq` prints: a line that names spoolguard is of a message that waits for it.
-pub fn other(text: &str) -> Vec<QueuedMessage> {
+pub fn parse_mailq(text: &str) -> Vec<QueuedMessage> {
     let of_line = |line: &str| QueuedMessage {
         because: of_ours(line),
         ..QueuedMessage::default()
@@ -169,7 +169,7 @@ fn age(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{exim, judge, other, postfix};
+    use super::{judge, parse_exim_queue, parse_mailq, parse_postfix_queue};
     use crate::doctor::rules::Level;
 
     /// As Postfix 3.7 printed it.
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn mail_that_the_guard_deferred_is_told_with_its_reason() {
-        let found = judge("Postfix's queue", &postfix(POSTFIX, 11_800), "postqueue -f");
+        let found = judge("Postfix's queue", &parse_postfix_queue(POSTFIX, 11_800), "postqueue -f");
         let texts: Vec<_> = found
             .iter()
             .map(|found| (found.level, found.finding.as_str()))
@@ -194,7 +194,11 @@ mod tests {
             )]
         );
         let other_reasons = POSTFIX.replace("spoolguard", "procmail");
-        let found = judge("Postfix's queue", &postfix(&other_reasons, 11_800), "postqueue -f");
+        let found = judge(
+            "Postfix's queue",
+            &parse_postfix_queue(&other_reasons, 11_800),
+            "postqueue -f",
+        );
         assert!(
             found.iter().all(|found| found.level == Level::Ok) && found.len() == 1,
             "{found:?}"
@@ -213,7 +217,7 @@ mod tests {
                     + "\n"
             })
             .collect();
-        let found = judge("q", &postfix(&lines, 1000), "postqueue -f");
+        let found = judge("q", &parse_postfix_queue(&lines, 1000), "postqueue -f");
         assert_eq!(found.len(), 4);
         assert!(
             found
@@ -221,7 +225,7 @@ mod tests {
                 .is_some_and(|last| last.finding.ends_with("for 2 more reasons"))
         );
         let bounces = POSTFIX.lines().nth(1).unwrap_or_default().to_owned() + "\n";
-        let found = judge("q", &postfix(&bounces.repeat(60), 9000), "postqueue -f");
+        let found = judge("q", &parse_postfix_queue(&bounces.repeat(60), 9000), "postqueue -f");
         assert!(
             found
                 .iter()
@@ -233,7 +237,7 @@ mod tests {
     #[test]
     fn the_queues_of_others_are_read_as_they_print_them() {
         let text = "44h   332 1vOXYz-000001-2X <s@s.test>\n          a@a.test\n\n 3m  2.1K 1vOXYz-000003-4X <> *** frozen ***\n          b@b.test\n";
-        let found = exim(text);
+        let found = parse_exim_queue(text);
         let shown: Vec<_> = found
             .iter()
             .map(|message| (message.id.as_str(), message.age_seconds, message.is_bounce))
@@ -247,7 +251,7 @@ mod tests {
         );
         let text = "\t\t/var/spool/mqueue (1 request)\n5AQ9 331 Thu Nov 26 10:00 <s@s.test>\n\t (Deferred: prog mailer (/bin/sh) exited with \
                     EX_TEMPFAIL)\n\t\t\t\t\t\"|/usr/bin/spoolguard forward b@b.test\"\n";
-        assert_eq!(other(text).len(), 1);
-        assert_eq!(other("Mail queue is empty\n"), []);
+        assert_eq!(parse_mailq(text).len(), 1);
+        assert_eq!(parse_mailq("Mail queue is empty\n"), []);
     }
 }

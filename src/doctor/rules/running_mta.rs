@@ -83,7 +83,7 @@ pub struct RunningMta {
 }
 
 /// How deep a process stands in namespaces of processes: those of another container are seen, too.
-pub fn depth(status: &str) -> usize {
+pub fn namespace_depth(status: &str) -> usize {
     field(status, "NSpid").map_or(1, |ids| ids.split_ascii_whitespace().count())
 }
 
@@ -220,7 +220,7 @@ fn mounts(
 mod tests {
     use std::path::PathBuf;
 
-    use super::{Mta, RunningMta, depth, judge};
+    use super::{Mta, RunningMta, judge, namespace_depth};
     use crate::doctor::rules::Level;
     use crate::doctor::rules::limits::Needs;
 
@@ -352,6 +352,6 @@ mod tests {
         ] {
             assert_eq!(Mta::of_command(command.as_bytes()), want, "{command:?}");
         }
-        assert_eq!(depth("NSpid:\t12\t1\n"), 2);
+        assert_eq!(namespace_depth("NSpid:\t12\t1\n"), 2);
     }
 }

@@ -29,7 +29,7 @@ impl Settings {
     }
 
     /// The value of a setting that is not empty.
-    pub fn given(&self, name: &str) -> Option<&str> {
+    pub fn non_empty(&self, name: &str) -> Option<&str> {
         self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
@@ -49,12 +49,12 @@ impl Settings {
 
     /// A length of time, in seconds: `1000s`, `5 mins`, `1h`; a number alone counts seconds.
     pub fn parse_seconds(&self, name: &str) -> Option<u64> {
-        seconds(self.get(name)?)
+        parse_seconds(self.get(name)?)
     }
 }
 
 /// A length of time, in seconds; Exim strings several together, `1h30m`.
-pub fn seconds(text: &str) -> Option<u64> {
+pub fn parse_seconds(text: &str) -> Option<u64> {
     let mut rest = text.trim();
     let mut total: u64 = 0;
     if rest.is_empty() {
@@ -81,7 +81,7 @@ pub fn seconds(text: &str) -> Option<u64> {
 }
 
 /// The blocks that `exim -bP transports` or `routers` prints: a line with the name and `end`, and the settings below.
-pub fn blocks(said: &str, end: &str) -> Vec<(String, Settings)> {
+pub fn parse_blocks(said: &str, end: &str) -> Vec<(String, Settings)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for line in said.lines() {
         if let Some(name) = line.trim_end().strip_suffix(end) {
@@ -99,7 +99,7 @@ pub fn blocks(said: &str, end: &str) -> Vec<(String, Settings)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Settings, seconds};
+    use super::{Settings, parse_seconds};
 
     #[test]
     fn settings_are_read_as_each_program_prints_them() {
@@ -130,7 +130,7 @@ mod tests {
             ("5x", None),
             ("99999999999999999999", None),
         ] {
-            assert_eq!(seconds(text), want, "{text}");
+            assert_eq!(parse_seconds(text), want, "{text}");
         }
     }
 }

@@ -20,9 +20,9 @@ const OTHER_AGENTS: [&str; 6] = ["lmtp", "virtual", "smtp", "relay", "dovecot", 
 
 /// Postfix (local(8)): aliases, `.forward`, then the first of mailbox_transport_maps, mailbox_transport, mailbox_command_maps and
 /// mailbox_command that is set.
-pub fn postfix(settings: &Settings) -> UnreadFiles {
+pub fn postfix_unread_files(settings: &Settings) -> UnreadFiles {
     let mut unread = UnreadFiles::default();
-    let agent = settings.given("local_transport").unwrap_or_default();
+    let agent = settings.non_empty("local_transport").unwrap_or_default();
     if OTHER_AGENTS.contains(&agent.split(':').next().unwrap_or_default()) {
         let cause = format!("Postfix's local_transport = {agent} delivers without it");
         return UnreadFiles {
@@ -35,8 +35,8 @@ pub fn postfix(settings: &Settings) -> UnreadFiles {
     }
     let has_maps = ["mailbox_transport_maps", "mailbox_command_maps"]
         .iter()
-        .any(|maps| settings.given(maps).is_some());
-    unread.procmailrc = match (settings.given("mailbox_transport"), settings.get("mailbox_command")) {
+        .any(|maps| settings.non_empty(maps).is_some());
+    unread.procmailrc = match (settings.non_empty("mailbox_transport"), settings.get("mailbox_command")) {
         _ if has_maps => None,
         (Some(transport), _) => Some(format!("Postfix's mailbox_transport = {transport} comes first")),
         (None, Some(command)) if command.trim().is_empty() => {
@@ -51,7 +51,7 @@ pub fn postfix(settings: &Settings) -> UnreadFiles {
 }
 
 /// Exim (spec.txt, "The redirect router"): a router reads the file, and another one, or an own transport, starts procmail.
-pub fn exim(routers: &[(String, Settings)], transports: &[(String, Settings)]) -> UnreadFiles {
+pub fn exim_unread_files(routers: &[(String, Settings)], transports: &[(String, Settings)]) -> UnreadFiles {
     if routers.is_empty() {
         return UnreadFiles::default();
     }
@@ -72,7 +72,7 @@ pub fn exim(routers: &[(String, Settings)], transports: &[(String, Settings)]) -
 }
 
 /// OpenSMTPD (smtpd.conf(5)): each local action reads the `.forward`; an mda starts procmail.
-pub fn opensmtpd(configuration: &str) -> UnreadFiles {
+pub fn opensmtpd_unread_files(configuration: &str) -> UnreadFiles {
     let mut lines = configuration
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default());
@@ -84,7 +84,7 @@ pub fn opensmtpd(configuration: &str) -> UnreadFiles {
 }
 
 /// Sendmail (README of its configuration, FEATURE(local_procmail)): the local mailer, and the option ForwardPath.
-pub fn sendmail(configuration: &str) -> UnreadFiles {
+pub fn sendmail_unread_files(configuration: &str) -> UnreadFiles {
     let option = configuration
         .lines()
         .find_map(|line| line.strip_prefix("O ForwardPath="));
@@ -111,8 +111,8 @@ pub fn starts_procmail(command: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{UnreadFiles, exim, opensmtpd, postfix, sendmail};
-    use crate::doctor::rules::settings::{Settings, blocks};
+    use super::{UnreadFiles, exim_unread_files, opensmtpd_unread_files, postfix_unread_files, sendmail_unread_files};
+    use crate::doctor::rules::settings::{Settings, parse_blocks};
 
     fn causes(unread: &UnreadFiles) -> (&str, &str) {
         (
@@ -145,7 +145,7 @@ mod tests {
             ("forward_path = /var/forward/$user", "names other files", ""),
             ("forward_path =", "names other files", ""),
         ] {
-            let unread = postfix(&Settings::parse(settings));
+            let unread = postfix_unread_files(&Settings::parse(settings));
             let (is_forward, is_procmailrc) = causes(&unread);
             assert!(
                 is_forward.contains(forward) && is_forward.is_empty() == forward.is_empty(),
@@ -162,31 +162,45 @@ mod tests {
     fn exim_needs_a_router_for_each_file() {
         let debian = "userforward router:\ndriver = redirect\nfile = $home/.forward\n\nprocmail router:\ndriver = accept\ntransport = procmail_pipe\n";
         let transports = "procmail_pipe transport:\ndriver = pipe\ncommand = /usr/bin/procmail\n";
-        let (routers, pipes) = (blocks(debian, " router:"), blocks(transports, " transport:"));
-        assert_eq!(exim(&routers, &pipes), UnreadFiles::default());
-        assert_eq!(exim(&[], &pipes), UnreadFiles::default(), "nobody could be asked");
-        let bare = blocks(
+        let (routers, pipes) = (
+            parse_blocks(debian, " router:"),
+            parse_blocks(transports, " transport:"),
+        );
+        assert_eq!(exim_unread_files(&routers, &pipes), UnreadFiles::default());
+        assert_eq!(
+            exim_unread_files(&[], &pipes),
+            UnreadFiles::default(),
+            "nobody could be asked"
+        );
+        let bare = parse_blocks(
             "local_user router:\ndriver = accept\ntransport = local_delivery\n",
             " router:",
         );
-        let unread = exim(&bare, &pipes);
+        let unread = exim_unread_files(&bare, &pipes);
         assert!(unread.forward.is_some() && unread.procmailrc.is_some(), "{unread:?}");
     }
 
     #[test]
     fn opensmtpd_and_sendmail_need_procmail_as_their_agent() {
-        let unread = |text| opensmtpd(text).procmailrc.is_some();
+        let unread = |text| opensmtpd_unread_files(text).procmailrc.is_some();
         assert!(unread(
             "action \"local\" maildir alias <aliases>\n# mda \"/usr/bin/procmail\"\n"
         ));
         assert!(!unread("action \"local\" mda \"/usr/bin/procmail -f -\"\n"));
-        let unread = |text| sendmail(text).procmailrc.is_some();
+        let unread = |text| sendmail_unread_files(text).procmailrc.is_some();
         assert!(unread("Mlocal,\t\tP=/usr/lib/sm.bin/mail.local, F=x\n"));
         assert!(
             !unread("Mlocal,\t\tP=/usr/bin/procmail, F=x\n") && !unread("Mlocal,\tP=/usr/sbin/sensible-mda, F=x\n")
         );
         assert!(!unread(""));
-        assert!(sendmail("O ForwardPath=/var/forward/$u\n").forward.is_some());
-        assert_eq!(sendmail("O ForwardPath=$z/.forward.$w:$z/.forward\n").forward, None);
+        assert!(
+            sendmail_unread_files("O ForwardPath=/var/forward/$u\n")
+                .forward
+                .is_some()
+        );
+        assert_eq!(
+            sendmail_unread_files("O ForwardPath=$z/.forward.$w:$z/.forward\n").forward,
+            None
+        );
     }
 }

@@ -9,14 +9,14 @@ use crate::doctor::rules::{Check, CheckSubject, Finding, dot_forward, procmailrc
 use crate::doctor::user::mail_files::{FORWARD, MailHandling, PROCMAILRC};
 use crate::mailbox::open::{Owner, open_existing};
 use crate::sys::account::{self, Account};
-use crate::sys::dirs::{can_make_files, parent};
+use crate::sys::dirs::{can_make_files, parent_of};
 
 /// Whether what is diverted about this user reaches somebody else, and stays there.
 pub fn examine(host: &HostFacts, config: &Config, account: &Account, handling: &MailHandling) -> Vec<Finding> {
     if config.admin.starts_with('/') {
         return admin_mbox(config, account, handling).into_iter().collect();
     }
-    let is_admin = host.ends(&config.admin).contains(&End::User(account.name.clone()));
+    let is_admin = host.find_ends(&config.admin).contains(&End::User(account.name.clone()));
     if !is_admin {
         return Vec::new();
     }
@@ -31,7 +31,7 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, handling: &
         found.push(finding.remedy("set admin to somebody whose mail is not forwarded"));
     }
     for to in &handling.destinations {
-        for end in host.ends(to) {
+        for end in host.find_ends(to) {
             if let End::User(name) = end
                 && name != account.name
             {
@@ -50,7 +50,7 @@ fn goes_on(topic: &CheckSubject, from: &str, to: &str) -> Finding {
             .and_then(|home| read_text(&home.join(file)).ok())
             .unwrap_or_default()
     };
-    let forward = dot_forward::targets(&text(FORWARD));
+    let forward = dot_forward::parse_targets(&text(FORWARD));
     let in_forward = forward.iter().any(|placed| placed.item.hook().is_some());
     if in_forward || !procmailrc::find_hooks(&text(PROCMAILRC)).is_empty() {
         let what = format!("{from}, whose mail it is, forwards to {to}, who is guarded: what is diverted comes back");
@@ -71,7 +71,7 @@ fn admin_mbox(config: &Config, account: &Account, handling: &MailHandling) -> Op
     if handling.hooks.is_empty() {
         return None;
     }
-    let dir = parent(path);
+    let dir = parent_of(path);
     let makes_files = can_make_files(dir);
     let cause = match open_existing(path, Owner::Trusted(account.uid)) {
         Ok(Some(_)) => return None,

@@ -10,7 +10,7 @@ use crate::doctor::programs::SMTPD_CONFIGURATION;
 use crate::doctor::rules::alias_targets::AliasTarget;
 use crate::doctor::rules::dot_forward::Site;
 use crate::doctor::rules::guard_line::{Hook, guard_of};
-use crate::doctor::rules::settings::blocks;
+use crate::doctor::rules::settings::parse_blocks;
 use crate::doctor::rules::unread_files::{UnreadFiles, starts_procmail};
 use crate::doctor::rules::{Check, Finding, dot_forward, mta_commands, procmailrc, unread_files};
 use crate::doctor::sendmail_host;
@@ -19,7 +19,7 @@ use crate::output::shell::quote_path;
 use crate::submit::program::SendmailKind;
 use crate::sys::account::Account;
 use crate::sys::child;
-use crate::sys::dirs::parent;
+use crate::sys::dirs::parent_of;
 
 /// The files that handle a user's mail, below the home directory.
 pub const FORWARD: &str = ".forward";
@@ -45,7 +45,7 @@ pub fn read_files(host: &HostFacts, account: &Account, config: &Config, found: &
     let mut unread = unread(host, home, config);
     let path = home.join(FORWARD);
     if let Some(text) = read(&path, found) {
-        let targets = dot_forward::targets(&text);
+        let targets = dot_forward::parse_targets(&text);
         let commands: Vec<_> = targets.iter().filter_map(|placed| placed.item.command()).collect();
         if let Some(cause) = &unread.forward {
             let guarded = commands.iter().any(|command| guard_of(command).is_some());
@@ -79,21 +79,23 @@ fn unread(host: &HostFacts, home: &Path, config: &Config) -> UnreadFiles {
     let kind = config.forward.transport.sendmail().map(SendmailKind::of);
     let found = match (&host.postfix, kind) {
         (Some(settings), Some(SendmailKind::Postfix | SendmailKind::Other) | None) => {
-            Some(unread_files::postfix(settings))
+            Some(unread_files::postfix_unread_files(settings))
         }
         (_, Some(SendmailKind::Exim)) => {
             // Whoever may not ask Exim is not told so here.
-            let ask = |what| host.ask(&mut Vec::new(), &["exim4", "exim"], &["-bP", what]);
-            let routers = ask("routers").map(|said| blocks(&said, " router:"));
-            let transports = ask("transports").map(|said| blocks(&said, " transport:"));
+            let ask = |what| host.ask_programs(&mut Vec::new(), &["exim4", "exim"], &["-bP", what]);
+            let routers = ask("routers").map(|said| parse_blocks(&said, " router:"));
+            let transports = ask("transports").map(|said| parse_blocks(&said, " transport:"));
             routers
                 .zip(transports)
-                .map(|(routers, transports)| unread_files::exim(&routers, &transports))
+                .map(|(routers, transports)| unread_files::exim_unread_files(&routers, &transports))
         }
-        (_, Some(SendmailKind::OpenSmtpd)) => text(SMTPD_CONFIGURATION).as_deref().map(unread_files::opensmtpd),
+        (_, Some(SendmailKind::OpenSmtpd)) => text(SMTPD_CONFIGURATION)
+            .as_deref()
+            .map(unread_files::opensmtpd_unread_files),
         (_, Some(SendmailKind::Sendmail)) => text(sendmail_host::CONFIGURATION)
             .as_deref()
-            .map(unread_files::sendmail),
+            .map(unread_files::sendmail_unread_files),
         (None, Some(SendmailKind::Postfix | SendmailKind::Other) | None)
         | (
             _,
@@ -137,7 +139,7 @@ fn read_forward(
     };
     found.extend(dot_forward::judge_forward_file(&name, text, &site));
     found.extend(shared_file(home, path, Check::Forward, config));
-    for placed in dot_forward::targets(text) {
+    for placed in dot_forward::parse_targets(text) {
         match placed.item {
             AliasTarget::Address(address) => handling.destinations.push(address),
             AliasTarget::Command { text, .. } => handling.add(path, guard_of(&text)),
@@ -159,7 +161,7 @@ fn read_procmailrc(
     let name = path.display().to_string();
     found.extend(sendmail_host::procmail_shell(account, path, &text));
     found.extend(procmailrc::judge_recipes(&name, &text, &|to| host.is_here(to)));
-    found.extend(shared_file(parent(path), path, Check::Procmailrc, config));
+    found.extend(shared_file(parent_of(path), path, Check::Procmailrc, config));
     handling
         .destinations
         .extend(procmailrc::find_forwards(&text).into_iter().map(|(_, to)| to));
@@ -202,7 +204,7 @@ fn included(host: &HostFacts, file: &Path, site: &Site<'_>, handling: &mut MailH
         }
     };
     let mut found = dot_forward::judge_forward_file(&name, &text, site);
-    for placed in dot_forward::targets(&text) {
+    for placed in dot_forward::parse_targets(&text) {
         match placed.item {
             AliasTarget::Address(address) => handling.destinations.push(address),
             AliasTarget::Command { text, .. } => {
@@ -210,7 +212,7 @@ fn included(host: &HostFacts, file: &Path, site: &Site<'_>, handling: &mut MailH
                 found.extend(
                     host.postfix
                         .as_ref()
-                        .and_then(|postfix| mta_commands::included(postfix, &name)),
+                        .and_then(|postfix| mta_commands::judge_included_file(postfix, &name)),
                 );
             }
             AliasTarget::Include(_) | AliasTarget::Mailbox(_) | AliasTarget::File(_) => {}

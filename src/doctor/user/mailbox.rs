@@ -12,10 +12,10 @@ use crate::doctor::user::mail_files::MailHandling;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
 use crate::maildir::directory::Maildir;
-use crate::output::shell::{program, quote_path, quote_word};
-use crate::output::sizes::{messages, size_text};
+use crate::output::shell::{program_command, quote_path, quote_word};
+use crate::output::sizes::{message_count_text, size_text};
 use crate::sys::account::Account;
-use crate::sys::dirs::{can_make_files, parent};
+use crate::sys::dirs::{can_make_files, parent_of};
 
 /// Whether this user's run can deliver into the Maildir.
 fn maildir(path: &Path, account: &Account, topic: &CheckSubject) -> Finding {
@@ -41,7 +41,7 @@ pub fn examine(config: &Config, account: &Account, handling: &MailHandling) -> F
         MailStore::Maildir(path) => return maildir(path, account, &topic),
         MailStore::Lmtp(servers) => return lmtp::examine(&topic, servers),
     };
-    let dir = parent(path);
+    let dir = parent_of(path);
     let makes_files = can_make_files(dir) || setgid::is_installed_for(dir);
     match open_existing(path, Owner::Exactly(account.uid)) {
         Ok(Some(_)) if makes_files => topic.ok("this user can append to it and lock it"),
@@ -63,23 +63,23 @@ pub fn examine(config: &Config, account: &Account, handling: &MailHandling) -> F
         ),
         Err(e) => topic.error(
             format!("{e}: what has to be kept stays in the MTA's queue"),
-            format!("{} spool list, as root, says what is wrong with it", program()),
+            format!("{} spool list, as root, says what is wrong with it", program_command()),
         ),
     }
 }
 
 /// Whether the mailbox had no room for mail that still waits to come into it.
-pub fn overflowing(config: &Config, account: &Account) -> Option<Finding> {
+pub fn examine_overflow(config: &Config, account: &Account) -> Option<Finding> {
     let overflow = overflow::inspect_overflow(&state_place(config, account)?, account.uid)?;
     let finding = format!(
         "the mailbox had no room for {} ({}), which the overflow holds: {}",
-        messages(overflow.messages),
+        message_count_text(overflow.messages),
         size_text(overflow.bytes),
         overflow.path.display()
     );
     let remedy = format!(
         "make room, and: {} spool restore --overflow --user {}",
-        program(),
+        program_command(),
         quote_word(&account.name)
     );
     Some(Check::Mailbox.about(account.name.clone()).error(finding, remedy))

@@ -16,7 +16,7 @@ use crate::doctor::rules::guard_line::{Hook, guard_of};
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC, read_files};
 use crate::doctor::{mail_location, postfix_access, sendmail_host, sieve, state_directory, submission, tokens};
-use crate::output::shell::{program, quote_word};
+use crate::output::shell::{program_command, quote_word};
 use crate::sys::account::Account;
 use crate::sys::child;
 use crate::sys::self_exec;
@@ -36,7 +36,7 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
             .filter_map(|(path, hook)| missing_program(path, hook)),
     );
     if handling.hooks.iter().any(|(path, _)| !path.ends_with(PROCMAILRC)) {
-        found.extend(sendmail_host::shell(host, account));
+        found.extend(sendmail_host::examine_shell(host, account));
     }
     let of_postfix = host.postfix.as_ref().and_then(|postfix| postfix.get("mailbox_command"));
     if !handling.hooks.is_empty() || of_postfix.is_some_and(|command| guard_of(command).is_some()) {
@@ -54,7 +54,7 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
     }
     found.extend(suspended(&config, account));
     found.extend(sieve::of_user(host, account));
-    found.extend(mailbox::overflowing(&config, account));
+    found.extend(mailbox::examine_overflow(&config, account));
     found.extend(admin::examine(host, &config, account, &handling));
     found
 }
@@ -63,7 +63,7 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
 fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) -> Config {
     let home = account.home.as_deref();
     match load::load_config(
-        ConfigSources::chosen(host.chosen.as_deref(), home, account.owners()),
+        ConfigSources::from_choice(host.chosen.as_deref(), home, account.trusted_owners()),
         KeySelection::Whole,
     ) {
         Ok(loaded) => {
@@ -87,7 +87,7 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
                     .about(format!("configuration of {}", account.name))
                     .error(
                         format!("{e}: this user's mail stays in the MTA's queue"),
-                        format!("fix it, then: {} config check", program()),
+                        format!("fix it, then: {} config check", program_command()),
                     ),
             );
             host.config.clone()
@@ -103,7 +103,7 @@ fn suspended(config: &Config, account: &Account) -> Option<Finding> {
         .map(|(to, since)| format!("{to} since {}", moment_text(*since)));
     let what = format!("suspended, and mail is kept: {}", named.collect::<Vec<_>>().join(", "));
     let topic = Check::Forward.about(format!("forwards of {}", account.name));
-    let remedy = format!("{} status --user {}", program(), quote_word(&account.name));
+    let remedy = format!("{} status --user {}", program_command(), quote_word(&account.name));
     (!suspended.is_empty()).then(|| topic.warning(what).remedy(remedy))
 }
 

@@ -17,7 +17,7 @@ use crate::mailbox::expunge::journal::{RecordHeader, Undo};
 use crate::mailbox::expunge::journal_draft::JournalDraft;
 use crate::mailbox::expunge::prepare::{ExpungePlan, Prepared, Unread, unwritten_error, write_kept};
 use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
-use crate::mailbox::format::ctime;
+use crate::mailbox::format::ctime_text;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::sys::file_stamp::modified_nanoseconds;
 
@@ -126,7 +126,7 @@ fn standing(
     trust: SnapshotTrust,
 ) -> Result<Standing, Error> {
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let stands = match (look.since(locked)?, trust) {
+    let stands = match (look.changes_since(locked)?, trust) {
         (Changes::Nothing, _) => true,
         (Changes::Changed, _) => false,
         (Changes::Written, _) if plan.is_quick(prepared) => {
@@ -147,7 +147,7 @@ fn standing(
 
 /// Adds what came meanwhile to what stays; and, where nothing stays that could carry what an IMAP server keeps, a message that does.
 fn add_arrived(draft: &mut JournalDraft, plan: &ExpungePlan, mut arrived: impl Read) -> io::Result<()> {
-    let mut carry = plan.carried().filter(|_| draft.bytes() == 0);
+    let mut carry = plan.carried_field().filter(|_| draft.bytes() == 0);
     let mut buffer = vec![0; STEP_BYTES];
     loop {
         let read = arrived.read(&mut buffer)?;
@@ -157,7 +157,7 @@ fn add_arrived(draft: &mut JournalDraft, plan: &ExpungePlan, mut arrived: impl R
         write_kept(draft, buffer.get(..read).unwrap_or_default(), &mut carry)?;
     }
     match (carry, &plan.imap_base) {
-        (Some(_), Some(base)) => draft.write_all(&imap_state::write_internal_message(base, &ctime(plan.date))),
+        (Some(_), Some(base)) => draft.write_all(&imap_state::write_internal_message(base, &ctime_text(plan.date))),
         (Some(_) | None, _) => Ok(()),
     }
 }

@@ -123,7 +123,7 @@ pub(super) fn conclude_expunge(locked: &mut Locked, journal: Journal, foreign: F
     if foreign == Foreign::None && times.1 > 0 {
         set_times(locked.file(), times);
     }
-    let kept = journal.done()?;
+    let kept = journal.mark_done()?;
     locked.note_set_aside(kept);
     locked.length()
 }

@@ -277,7 +277,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it has to be kept, and cannot be set aside.
-    pub fn done(self) -> Result<Option<PathBuf>, Error> {
+    pub fn mark_done(self) -> Result<Option<PathBuf>, Error> {
         match self.record.sync {
             Sync::Failed => set_aside::put_aside(&self.place, &self.file, SetAsideReason::SyncFailed).map(Some),
             Sync::Good => {

@@ -120,7 +120,7 @@ impl JournalDraft {
         };
         if let Err(e) = sync_parent(&self.place) {
             let error = Error::io("sync the directory of", &self.place, &e);
-            let _ = journal.done();
+            let _ = journal.mark_done();
             return Err(error);
         }
         Ok(journal)

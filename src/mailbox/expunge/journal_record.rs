@@ -9,7 +9,7 @@ use std::io;
 use sha2::{Digest, Sha256};
 
 use crate::mailbox::expunge::journal_units::{self, UNIT_BYTES, stored_bytes};
-use crate::mailbox::measure::checksum;
+use crate::mailbox::measure::checksum_of;
 use crate::mailbox::ranges::Hash;
 
 /// A record's head takes this much, in bytes; its content follows.
@@ -85,7 +85,7 @@ pub enum Sync {
 /// The note on how much is synced.
 pub fn synced_note(bytes: u64) -> String {
     let number = format!("{bytes:016x}");
-    format!("{number} {:08x}", checksum(number.as_bytes()))
+    format!("{number} {:08x}", checksum_of(number.as_bytes()))
 }
 
 /// None where it is damaged.

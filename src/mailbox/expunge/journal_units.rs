@@ -5,7 +5,7 @@ use crate::sys::read_at::read_full;
 use std::fs::File;
 use std::io::{self, Write};
 
-use crate::mailbox::measure::checksum;
+use crate::mailbox::measure::checksum_of;
 
 /// One unit, in bytes. Heads of records are as large, so that everything begins at a multiple of it.
 pub const UNIT_BYTES: usize = 4096;
@@ -31,7 +31,7 @@ fn unit(at: u64, payload: &[u8]) -> Vec<u8> {
     checked.extend_from_slice(&at.to_le_bytes());
     checked.extend_from_slice(payload);
     let mut unit = MAGIC.to_vec();
-    unit.extend_from_slice(&checksum(&checked).to_le_bytes());
+    unit.extend_from_slice(&checksum_of(&checked).to_le_bytes());
     unit.append(&mut checked);
     unit.resize(UNIT_BYTES, 0);
     unit
@@ -44,8 +44,8 @@ pub fn read_unit(unit: &[u8]) -> Option<(u64, usize)> {
     let (at, rest) = rest.split_first_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
     let end = HEADER_BYTES - MAGIC.len() - sum.len() + length;
-    let is_whole =
-        checksum(checked.get(..end)?) == u32::from_le_bytes(*sum) && rest.get(length..)?.iter().all(|byte| *byte == 0);
+    let is_whole = checksum_of(checked.get(..end)?) == u32::from_le_bytes(*sum)
+        && rest.get(length..)?.iter().all(|byte| *byte == 0);
     (is_whole && unit.len() == UNIT_BYTES).then(|| (u64::from_le_bytes(*at), length))
 }
 

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::sys::dirs::parent;
+use crate::sys::dirs::parent_of;
 
 /// Where the journal of a mailbox lies beside it.
 pub fn place_beside(mailbox: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(mailbox.file_name().unwrap_or_default());
     name.push(".spoolguard-cut");
-    parent(mailbox).join(name)
+    parent_of(mailbox).join(name)
 }
 
 /// Where it lies in a user's state directory.

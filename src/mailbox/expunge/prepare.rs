@@ -66,7 +66,7 @@ impl Prepared {
         let kept = plan.taken.gaps(look.bytes());
         let mut from = Hashing::new(kept.reader(look.file()));
         let mut buffer = vec![0; STEP_BYTES];
-        let mut carry = plan.carried();
+        let mut carry = plan.carried_field();
         loop {
             let read = from.read(&mut buffer).map_err(fail)?;
             if read == 0 {
@@ -109,7 +109,7 @@ impl Prepared {
 
 impl ExpungePlan {
     /// The field that the first message which stays has to get; none where the first message of the mailbox stays.
-    pub(super) fn carried(&self) -> Option<Vec<u8>> {
+    pub(super) fn carried_field(&self) -> Option<Vec<u8>> {
         let base = self.imap_base.as_ref().filter(|_| self.taken.start() == Some(0))?;
         Some(imap_state::write_base_field(base))
     }

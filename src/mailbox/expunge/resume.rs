@@ -65,7 +65,7 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
     let is_as_long = !journal.is_truncated() && length >= head.until;
     let untouched = is_as_long && hash_before(locked.file(), head.from, head.until).map_err(fail)? == head.before;
     if untouched && head.undo == Undo::Possible {
-        let kept = journal.done()?;
+        let kept = journal.mark_done()?;
         locked.note_set_aside(kept);
         return Ok(());
     }

@@ -190,7 +190,7 @@ impl Snapshot {
     }
 
     /// The same, as far as it was looked at.
-    pub fn seen(&self) -> SnapshotView<'_> {
+    pub fn as_view(&self) -> SnapshotView<'_> {
         SnapshotView(self)
     }
 
@@ -245,7 +245,7 @@ impl Snapshot {
     }
 
     /// What happened to the mailbox since the last look, as far as it can be told in milliseconds.
-    pub fn since(&self, locked: &OpenMailbox) -> Result<Changes, Error> {
+    pub fn changes_since(&self, locked: &OpenMailbox) -> Result<Changes, Error> {
         let fail = |e: io::Error| Error::io("read", &self.path, &e);
         let now = identity(locked.file()).map_err(fail)?;
         if (now.device, now.inode) != (self.stamp.device, self.stamp.inode) {
@@ -254,14 +254,14 @@ impl Snapshot {
         if now == self.stamp && self.settled {
             return Ok(Changes::Nothing);
         }
-        Ok(match self.stands(locked.file())? {
+        Ok(match self.is_unmoved(locked.file())? {
             true => Changes::Written,
             false => Changes::Changed,
         })
     }
 
     /// Tells whether the messages still begin in `file` where they did, as far as that is remembered.
-    pub fn stands(&self, file: &File) -> Result<bool, Error> {
+    pub fn is_unmoved(&self, file: &File) -> Result<bool, Error> {
         let fail = |e: io::Error| Error::io("read", &self.path, &e);
         if file.metadata().map_err(fail)?.len() < self.bytes {
             return Ok(false);

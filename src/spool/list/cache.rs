@@ -97,7 +97,7 @@ impl Before {
     }
 
     /// How much of it still holds of this file.
-    pub fn holds(self, file: &File, now: &FileStamp, rules: &str) -> Holds {
+    pub fn compare_with(self, file: &File, now: &FileStamp, rules: &str) -> Holds {
         let memory = self.memory;
         let same = memory.rules == rules && memory.device == now.device && memory.inode == now.inode;
         if !same {
@@ -124,7 +124,7 @@ pub fn remember_scan(path: &Path, dir: &Path, file: &File, rules: &str, look: &S
         return;
     };
     let mut survey = look.survey.clone();
-    survey.trim(NAMES);
+    survey.forget_growth(NAMES);
     let memory = RememberedScan {
         rules: rules.to_owned(),
         device: look.identity.device,

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::output::json::write_line;
-use crate::output::prometheus::{label, write_head as head};
+use crate::output::prometheus::{escape_label, write_head as head};
 use crate::spool::list::findings::{Findings, NAMES};
 use crate::spool::list::row::{Numbers, Row, Weight};
 use crate::spool::rules::diagnosis::day_text;
@@ -83,7 +83,7 @@ fn line(row: &Row) -> ListLine<'_> {
         size: row.bytes,
         quota: numbers.and_then(|numbers| numbers.limit.bytes),
         messages_quota: numbers.and_then(|numbers| numbers.limit.messages),
-        share: numbers.and_then(Numbers::share),
+        share: numbers.and_then(Numbers::quota_share),
         messages: survey.map(|survey| survey.all.messages),
         unread: survey.map(|survey| survey.all.messages - survey.seen.messages),
         oldest: survey.and_then(|survey| survey.oldest).map(instant),
@@ -273,7 +273,7 @@ fn wrong(findings: &Findings) -> u64 {
 fn labels(row: &Row) -> String {
     format!(
         "user=\"{}\",path=\"{}\"",
-        label(&row.title()),
-        label(row.path.as_os_str())
+        escape_label(&row.title()),
+        escape_label(row.path.as_os_str())
     )
 }

@@ -6,7 +6,7 @@ use std::io;
 use crate::config::value::Limit;
 use crate::mailbox::reader::MboxReader;
 use crate::maildir::directory::Maildir;
-use crate::maildir::name::{delivered_seconds, flags};
+use crate::maildir::name::{delivered_seconds, flags_of};
 use crate::maildir::size_file;
 use crate::maildir::usage::each_message;
 use crate::maildir::view::MaildirView;
@@ -22,7 +22,7 @@ use crate::sys::local_time;
 pub fn count_maildir(looker: &Looker<'_>, maildir: &Maildir, account: &Account) -> Result<MailboxStats, ScanFailure> {
     let mut survey = MailboxStats::default();
     each_message(maildir, |name, bytes| {
-        let is_seen = flags(name).contains(&b'S');
+        let is_seen = flags_of(name).contains(&b'S');
         let date = delivered_seconds(name).map(local_time::clock_seconds);
         survey.add_named(bytes, is_seen, date);
     })?;
@@ -53,7 +53,7 @@ pub fn maildir_limit(configured: Limit, found: &UserMaildir) -> Limit {
 }
 
 fn judge_all(looker: &Looker<'_>, maildir: &Maildir, account: &Account) -> io::Result<MailboxStats> {
-    let view = MaildirView::take(maildir, ReadLimit::within(MOST_TIME))?;
+    let view = MaildirView::take(maildir, ReadLimit::ending_in(MOST_TIME))?;
     let mut summarizer = Summarizer::new(looker.config, account, SeenMessages::default());
     let mut survey = MailboxStats::default();
     let mut mbox = MboxReader::new(&view, JUDGED_BYTES)?;

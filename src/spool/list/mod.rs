@@ -214,7 +214,7 @@ fn one(what: &Path, config: &Config) -> Result<ListedMailbox, Error> {
     }
     let entry = DirectoryEntry { path, stat };
     // Nobody is told to remove what is not in the way of a mailbox.
-    match problems::with_stray(&entry, &entry.thing(), SystemTime::now()) {
+    match problems::with_stray(&entry, &entry.entry_kind(), SystemTime::now()) {
         Some(problem) if entry.path.parent() != Some(location.spool_dir()) => {
             Err(not_a_mailbox(&entry.path, &problem.what))
         }
@@ -231,7 +231,7 @@ fn of_aliases(config: &Config) -> Vec<DirectoryEntry> {
         let stat = path.symlink_metadata().ok()?;
         Some(DirectoryEntry { path, stat })
     };
-    alias_account::names(dir).into_iter().filter_map(entry).collect()
+    alias_account::list_aliases(dir).into_iter().filter_map(entry).collect()
 }
 
 /// Where looks are remembered; nowhere in a dry run.

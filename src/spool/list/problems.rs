@@ -11,7 +11,7 @@ use crate::deliver::overflow;
 use crate::mailbox::expunge::set_aside as journal_kept;
 use crate::maildir::departure;
 use crate::maildir::directory::{Maildir, holds_maildir};
-use crate::output::shell::{program, quote_path, quote_word};
+use crate::output::shell::{program_command, quote_path, quote_word};
 use crate::output::sizes::{age_text, size_text};
 use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
 use crate::spool::list::row::{RowProblem, Weight};
@@ -30,11 +30,11 @@ pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) ->
         ..account.clone()
     };
     let bytes = overflow::overflow_bytes(&state_place(config, &account)?)?;
-    Some(RowProblem::wrong(
+    Some(RowProblem::to_mend(
         format!("it had no room for {}: they lie in the overflow", size_text(bytes)),
         format!(
             "make room, and: {} spool restore --overflow --user {}",
-            program(),
+            program_command(),
             quote_word(&account.name)
         ),
     ))
@@ -53,7 +53,7 @@ pub struct SpoolAccess {
 pub fn with_directory(dir: &Path, mode: u32) -> Option<RowProblem> {
     (mode & 0o002 != 0 && mode & 0o1000 == 0).then(|| {
         let what = "everybody may remove and replace the mailboxes in it";
-        RowProblem::wrong(what, format!("chmod o-w {}", quote_path(dir)))
+        RowProblem::to_mend(what, format!("chmod o-w {}", quote_path(dir)))
     })
 }
 
@@ -69,23 +69,23 @@ pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) ->
         EntryKind::Journal | EntryKind::Leftover if !entry.is_left(now) => return None,
         // Whoever cannot remove one says so in it.
         EntryKind::Journal if journal_kept::is_done(&entry.path) => return None,
-        EntryKind::Journal => RowProblem::wrong(
+        EntryKind::Journal => RowProblem::to_mend(
             "an archive, a sweep or a restore was interrupted, and this holds the mail that it was moving",
             "leave it: the next delivery to the mailbox, or the same command again, finishes it",
         ),
-        EntryKind::Leftover => RowProblem::wrong(
+        EntryKind::Leftover => RowProblem::to_mend(
             "it was left by a command that did not end, and nothing depends on it",
             format!("rm {path}"),
         ),
         EntryKind::Directory if holds_maildir(&entry.path, MAILDIRS_BELOW) => return None,
-        EntryKind::Directory => RowProblem::wrong("it is a directory, and not an mbox", elsewhere),
-        EntryKind::Hidden => RowProblem::wrong("it is hidden, and no mailbox", elsewhere),
-        EntryKind::Special(kind) => RowProblem::wrong(format!("it is {kind}, and no mailbox"), format!("rm {path}")),
-        EntryKind::Link(to) => RowProblem::wrong(
+        EntryKind::Directory => RowProblem::to_mend("it is a directory, and not an mbox", elsewhere),
+        EntryKind::Hidden => RowProblem::to_mend("it is hidden, and no mailbox", elsewhere),
+        EntryKind::Special(kind) => RowProblem::to_mend(format!("it is {kind}, and no mailbox"), format!("rm {path}")),
+        EntryKind::Link(to) => RowProblem::to_mend(
             format!("it is a symbolic link to {}, and no delivery follows it", to.display()),
             format!("rm {path}"),
         ),
-        EntryKind::ManyNames(count) => RowProblem::wrong(
+        EntryKind::ManyNames(count) => RowProblem::to_mend(
             format!("it has {count} names, and no delivery uses it"),
             format!(
                 "find the others (find / -xdev -inum {}), and remove all but one",
@@ -97,7 +97,7 @@ pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) ->
 }
 
 fn set_aside(path: &str) -> RowProblem {
-    RowProblem::wrong(
+    RowProblem::to_mend(
         "the journal of an archive, a sweep or a restore, set aside since it was damaged or the disk failed",
         format!("check the disk, and look whether the mailbox has all the mail in it (strings {path}); then rm {path}"),
     )
@@ -110,17 +110,17 @@ fn with_lock(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Opti
     } else {
         "a lock that was not finished"
     };
-    let problem = match entry.standing(now) {
+    let problem = match entry.lock_state(now) {
         LockState::InUse => return None,
-        LockState::Dead(pid) => RowProblem::wrong(
+        LockState::Dead(pid) => RowProblem::to_mend(
             format!("{noun}, left by process {pid}, which is gone"),
             format!("rm {path}"),
         ),
-        LockState::Long(pid, age) => RowProblem::wrong(
+        LockState::Long(pid, age) => RowProblem::to_mend(
             format!("{noun}, held for {} by process {pid}", age_text(age)),
             format!("see what that does (ps -fp {pid}): mail waits for it"),
         ),
-        LockState::Old(age) => RowProblem::wrong(
+        LockState::Old(age) => RowProblem::to_mend(
             format!("{noun}, {} old, and nobody says whose it is", age_text(age)),
             format!("if no mail program has the mailbox open: rm {path}"),
         ),
@@ -144,22 +144,22 @@ pub fn with_rights(
     );
     let name = entry.path.file_name().unwrap_or_default().to_str().unwrap_or_default();
     match user {
-        Some((own, _)) if own != uid => found.push(RowProblem::wrong(
+        Some((own, _)) if own != uid => found.push(RowProblem::to_mend(
             format!("it belongs to uid {uid}, not to {name}, and no delivery uses it"),
             format!("chown {} {path}", quote_path(Path::new(name))),
         )),
         // Where names are no users', mailboxes are virtual, and somebody has them all.
-        None if !people.has(uid) => found.push(RowProblem::wrong(
+        None if !people.has(uid) => found.push(RowProblem::to_mend(
             format!("it belongs to uid {uid}, and nobody has that number any more"),
             format!(
                 "archive it ({} spool archive {path} --all-mail), then rm {path}",
-                program()
+                program_command()
             ),
         )),
         Some(_) | None => {}
     }
     let usual = if place.shared && gid == place.gid { "660" } else { "600" };
-    let mend = |what: &str| RowProblem::wrong(what, format!("chmod {usual} {path}"));
+    let mend = |what: &str| RowProblem::to_mend(what, format!("chmod {usual} {path}"));
     if mode & 0o600 != 0o600 {
         found.push(mend(&format!(
             "its mode is {mode:03o}: its owner may not read and write it"
@@ -173,7 +173,7 @@ pub fn with_rights(
     }
     let own_group = user.is_some_and(|(_, own)| own == gid);
     if mode & 0o060 != 0 && gid != place.gid && !own_group {
-        found.push(RowProblem::wrong(
+        found.push(RowProblem::to_mend(
             format!("its mode is {mode:03o}: the group {gid} may use it, which is not that of the spool directory"),
             format!("chgrp {} {path}", place.gid),
         ));
@@ -185,9 +185,9 @@ pub fn with_rights(
 pub fn with_look(seen: &ScannedMailbox) -> Vec<RowProblem> {
     let disturbed = seen
         .disturbed
-        .map(|what| RowProblem::note(format!("{what}; look again")));
+        .map(|what| RowProblem::to_know(format!("{what}; look again")));
     let holes = seen.holes.as_ref();
-    let holes = holes.map(|what| RowProblem::wrong(what, "truncate(1) it to the end of the last message"));
+    let holes = holes.map(|what| RowProblem::to_mend(what, "truncate(1) it to the end of the last message"));
     disturbed
         .into_iter()
         .chain(holes)
@@ -205,7 +205,7 @@ fn with_lines(survey: &MailboxStats) -> Option<RowProblem> {
     };
     Some(RowProblem {
         advice: Some("no archive and no sweep takes what is around it".to_owned()),
-        ..RowProblem::note(format!(
+        ..RowProblem::to_know(format!(
             "another message may begin at byte {offset}, in the line \"{line}\"{more}"
         ))
     })
@@ -232,7 +232,7 @@ pub fn with_reading(path: &Path, uid: u32, error: &io::Error, runner: u32) -> Ro
 /// What a killed run left: messages that are in an archive and in the Maildir.
 pub fn with_departure(maildir: &Maildir) -> Option<RowProblem> {
     departure::is_left(maildir).then(|| {
-        RowProblem::wrong(
+        RowProblem::to_mend(
             "a run was killed while it took mail out: some of it may be in the archive and here",
             "the next archive, sweep or restore of this mailbox finishes that",
         )
@@ -245,10 +245,10 @@ pub fn not_an_mbox(entry: &DirectoryEntry, spool_dir: &Path) -> RowProblem {
     if entry.path.parent() != Some(spool_dir) {
         return RowProblem {
             weight: Weight::Wrong,
-            ..RowProblem::note(what)
+            ..RowProblem::to_know(what)
         };
     }
-    RowProblem::wrong(
+    RowProblem::to_mend(
         what,
         format!(
             "look what it is (file {}), and move it elsewhere",

@@ -1,6 +1,6 @@
 //! What is said of one name of the spool directory: the numbers of a mailbox, and what is wrong with it.
 
-use crate::output::shell::{program, quote_path};
+use crate::output::shell::{program_command, quote_path};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
@@ -108,7 +108,7 @@ pub struct RowProblem {
 
 impl RowProblem {
     /// Something that somebody has to mend, and how.
-    pub fn wrong(what: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn to_mend(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             weight: Weight::Wrong,
             what: what.into(),
@@ -117,7 +117,7 @@ impl RowProblem {
     }
 
     /// Something that is only said.
-    pub fn note(what: impl Into<String>) -> Self {
+    pub fn to_know(what: impl Into<String>) -> Self {
         Self {
             weight: Weight::Note,
             what: what.into(),
@@ -128,7 +128,7 @@ impl RowProblem {
 
 impl Numbers {
     /// Its share of the limit, in hundredths; that of the limit which is closer.
-    pub fn share(&self) -> Option<u64> {
+    pub fn quota_share(&self) -> Option<u64> {
         let part = |used: u64, limit: u64| {
             let share = u128::from(used) * 100 / u128::from(limit.max(1));
             u64::try_from(share).unwrap_or(u64::MAX)
@@ -171,7 +171,7 @@ pub fn remedy_command(remedy: Remedy, what: &str) -> String {
         Remedy::ArchiveSeen(days) => format!("archive {what} --seen --older-than {days}d"),
         Remedy::ArchiveAll => format!("archive {what} --all-mail"),
     };
-    format!("{} spool {rest}", program())
+    format!("{} spool {rest}", program_command())
 }
 
 #[cfg(test)]

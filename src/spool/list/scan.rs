@@ -110,7 +110,7 @@ impl Looker<'_> {
     ///
     /// # Errors
     /// When it cannot be opened or read, or is no mbox.
-    pub fn look(&self, entry: &DirectoryEntry, account: &Account) -> Result<ScannedMailbox, ScanFailure> {
+    pub fn scan_mailbox(&self, entry: &DirectoryEntry, account: &Account) -> Result<ScannedMailbox, ScanFailure> {
         let counter = ScanCounter::new(self.read_bytes, entry.stat.len());
         let file = entry.open()?;
         let identity = FileStamp::of(&file.metadata()?);
@@ -120,7 +120,7 @@ impl Looker<'_> {
             (i64::try_from(grown).unwrap_or(i64::MAX), unix_seconds(before.noted))
         });
         let holds = match before {
-            Some(before) if self.trust == CacheTrust::Yes => before.holds(&file, &identity, self.rules),
+            Some(before) if self.trust == CacheTrust::Yes => before.compare_with(&file, &identity, self.rules),
             Some(_) | None => Holds::Nothing,
         };
         let (from, survey, known) = match holds {
@@ -258,7 +258,7 @@ impl Walk<'_, '_> {
         identity: FileStamp,
         from: u64,
     ) -> Result<Option<&'static str>, ScanFailure> {
-        let limited = LimitedFile::new(file, ReadLimit::within(MOST_TIME));
+        let limited = LimitedFile::new(file, ReadLimit::ending_in(MOST_TIME));
         let mut mbox = MboxReader::resume(&limited, JUDGED_BYTES, from)?;
         if from == 0 && !mbox.is_mbox()? {
             return Err(ScanFailure::NotMbox);

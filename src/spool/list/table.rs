@@ -2,11 +2,11 @@
 //! wrong. Whatever a message or a file name says is escaped.
 
 use crate::output::colours::{Colour, Colours};
-use crate::output::columns::{columns, cut};
-use crate::output::sizes::{counted, messages, short_size, size_text};
+use crate::output::columns::{count_columns, cut_to_columns};
+use crate::output::sizes::{count_text, message_count_text, short_size, size_text};
 use std::io::{self, IsTerminal, Write};
 
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::spool::list::findings::{Findings, Total};
 use crate::spool::list::row::{Numbers, Row, Weight};
 use crate::spool::rules::diagnosis::{GrowthReason, day_text};
@@ -116,7 +116,7 @@ fn cells(row: &Row, numbers: &Numbers, quota: fn(&Numbers) -> String) -> [String
         all => format!("{}%", count.messages * 100 / all),
     };
     [
-        shortened(&visible(&row.title().to_string_lossy())),
+        shortened(&make_visible(&row.title().to_string_lossy())),
         short_size(row.bytes),
         quota(numbers),
         survey.all.messages.to_string(),
@@ -134,18 +134,18 @@ fn cells(row: &Row, numbers: &Numbers, quota: fn(&Numbers) -> String) -> [String
 }
 
 fn shortened(name: &str) -> String {
-    cut(name, NAME, "...")
+    cut_to_columns(name, NAME, "...")
 }
 
 /// A bar, the share and the limit.
 fn quota(numbers: &Numbers) -> String {
-    let drawn = numbers.share().map(|share| format!("[{}] ", bar(share)));
+    let drawn = numbers.quota_share().map(|share| format!("[{}] ", bar(share)));
     drawn.unwrap_or_default() + &quota_share(numbers)
 }
 
 /// The share and the limit.
 fn quota_share(numbers: &Numbers) -> String {
-    let Some(share) = numbers.share() else {
+    let Some(share) = numbers.quota_share() else {
         return "none".to_owned();
     };
     let limit = match (numbers.limit.bytes, numbers.limit.messages) {
@@ -163,7 +163,7 @@ fn bar(share: u64) -> String {
 
 /// Colours the bar: green, yellow from four fifths on, red when it is full.
 fn with_bar(line: &str, numbers: &Numbers, style: &Style) -> String {
-    let Some(share) = numbers.share() else {
+    let Some(share) = numbers.quota_share() else {
         return line.to_owned();
     };
     let colour = match share {
@@ -180,7 +180,7 @@ fn fitting(cells: &[[String; COLUMNS.len()]], room: usize) -> [usize; COLUMNS.le
     let mut widths = COLUMNS.map(|(title, _, _)| title.len());
     for row in cells {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(columns(cell));
+            *width = (*width).max(count_columns(cell));
         }
     }
     let total = |widths: &[usize]| {
@@ -208,7 +208,7 @@ fn line(cells: &[String; COLUMNS.len()], widths: &[usize; COLUMNS.len()]) -> Str
         if *width == 0 {
             continue;
         }
-        let room = " ".repeat(width.saturating_sub(columns(cell)));
+        let room = " ".repeat(width.saturating_sub(count_columns(cell)));
         match side {
             Side::Left => text.extend([cell, room.as_str(), "  "]),
             Side::Right => text.extend([room.as_str(), cell, "  "]),
@@ -223,7 +223,7 @@ fn below(numbers: &Numbers, style: &Style, output: &mut impl Write) -> io::Resul
     if telling || numbers.cause.unread {
         let text = style
             .colours
-            .paint(&visible(&numbers.cause.to_string()), Colour::Yellow);
+            .paint(&make_visible(&numbers.cause.to_string()), Colour::Yellow);
         writeln!(output, "    {text}")?;
     }
     if numbers.survey.all.messages >= FEW && numbers.survey.is_judged() {
@@ -231,7 +231,14 @@ fn below(numbers: &Numbers, style: &Style, output: &mut impl Write) -> io::Resul
             .survey
             .senders
             .first(SENDERS, by_bytes)
-            .map(|(address, count)| format!("{} {} ({})", visible(address), short_size(count.bytes), count.messages))
+            .map(|(address, count)| {
+                format!(
+                    "{} {} ({})",
+                    make_visible(address),
+                    short_size(count.bytes),
+                    count.messages
+                )
+            })
             .collect();
         writeln!(output, "    most from: {}", senders.join(", "))?;
     }
@@ -244,9 +251,9 @@ fn below(numbers: &Numbers, style: &Style, output: &mut impl Write) -> io::Resul
 fn total(total: Total, shown: usize) -> String {
     let mut text = format!(
         "{}, {}, {}; {} of it read, the rest known from the last look",
-        counted(total.mailboxes as u64, "mailbox", "mailboxes"),
+        count_text(total.mailboxes as u64, "mailbox", "mailboxes"),
         size_text(total.bytes),
-        messages(total.messages),
+        message_count_text(total.messages),
         size_text(total.read_bytes)
     );
     if total.read_bytes == total.bytes {
@@ -263,14 +270,14 @@ fn problems(findings: &Findings, style: &Style, output: &mut impl Write) -> io::
     let rows = || findings.mailboxes.iter().chain(&findings.others);
     for row in rows() {
         for problem in &row.problems {
-            let (path, what) = (visible(&row.path.to_string_lossy()), visible(&problem.what));
+            let (path, what) = (make_visible(&row.path.to_string_lossy()), make_visible(&problem.what));
             match problem.weight {
                 Weight::NotAllowed => continue,
                 Weight::Wrong => write!(output, "{}: {path}: {what}", style.colours.paint("wrong", Colour::Red))?,
                 Weight::Note => write!(output, "note: {path}: {what}")?,
             }
             match &problem.advice {
-                Some(advice) => writeln!(output, "; {}", visible(advice))?,
+                Some(advice) => writeln!(output, "; {}", make_visible(advice))?,
                 None => writeln!(output)?,
             }
         }
@@ -291,7 +298,7 @@ fn problems(findings: &Findings, style: &Style, output: &mut impl Write) -> io::
 
 #[cfg(test)]
 mod tests {
-    use super::{COLUMNS, bar, columns, fitting, line};
+    use super::{COLUMNS, bar, count_columns, fitting, line};
     use crate::output::sizes::short_size;
 
     #[test]
@@ -324,7 +331,7 @@ mod tests {
             cells
         });
         let widths = fitting(&rows, usize::MAX);
-        let places = rows.map(|cells| columns(line(&cells, &widths).split_once('x').unwrap_or_default().0));
+        let places = rows.map(|cells| count_columns(line(&cells, &widths).split_once('x').unwrap_or_default().0));
         assert_eq!(places.first(), places.last());
         assert_eq!(super::shortened(&"山".repeat(20)), format!("{}...", "山".repeat(10)));
     }

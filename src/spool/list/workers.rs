@@ -30,7 +30,7 @@ use crate::spool::rules::diagnosis::QuotaPressure;
 use crate::sys::account;
 use crate::sys::account::{Account, AccountKind};
 use crate::sys::alias_account;
-use crate::sys::dirs::parent;
+use crate::sys::dirs::parent_of;
 use crate::sys::user_directory::Directory;
 
 /// More readers than this only get in each other's way at the disk.
@@ -65,7 +65,7 @@ impl Crew<'_> {
         let mut others = Vec::new();
         let mut left = Vec::new();
         for entry in entries {
-            let thing = entry.thing();
+            let thing = entry.entry_kind();
             if thing == EntryKind::Mailbox {
                 left.push(entry);
             } else {
@@ -200,7 +200,7 @@ impl ScanWorker<'_> {
     fn mailbox(&self, entry: &DirectoryEntry) -> Option<Row> {
         let mut row = row_without_numbers(&entry.path, &entry.stat);
         let config = self.looker.config;
-        let in_spool = parent(&entry.path) == config.mailbox.location.spool_dir();
+        let in_spool = parent_of(&entry.path) == config.mailbox.location.spool_dir();
         // Asked once: where nobody has the name, the answer may come from far away.
         let user = entry
             .path
@@ -222,10 +222,10 @@ impl ScanWorker<'_> {
         if in_spool {
             row.problems.extend(self.overflow(&account));
         }
-        match self.looker.look(entry, &account) {
+        match self.looker.scan_mailbox(entry, &account) {
             Ok(mut seen) => {
                 // There may be thousands of rows, and nobody looks at more of each.
-                seen.survey.trim(NAMES);
+                seen.survey.forget_growth(NAMES);
                 let limit = config.quota.limit_of(&account.name, || account.groups());
                 row.bytes = seen.survey.all.bytes;
                 row.problems.extend(problems::with_look(&seen));
@@ -292,13 +292,13 @@ impl ScanWorker<'_> {
             }
             Ok(None) => Err(ScanFailure::Failed(io::ErrorKind::NotFound.into())),
             Err(e) => {
-                row.problems.push(RowProblem::wrong(e.to_string(), "look what it is"));
+                row.problems.push(RowProblem::to_mend(e.to_string(), "look what it is"));
                 return Some(row);
             }
         };
         match looked {
             Ok(mut survey) => {
-                survey.trim(NAMES);
+                survey.forget_growth(NAMES);
                 let limit = maildir::maildir_limit(config.quota.limit_of(&account.name, || account.groups()), found);
                 row.bytes = survey.all.bytes;
                 let cause = diagnosis::diagnose(&survey, self.now, self.room(row.bytes, limit));

@@ -115,7 +115,7 @@ impl<'a> MaildirMerge<'a> {
         }
         let message = Message::new(archived.stored.head);
         let now = OffsetDateTime::now_utc();
-        let seconds = message.delivered().map(local_time::from_clock);
+        let seconds = message.delivered_at().map(local_time::from_clock);
         let date = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
         let draft = MaildirDraft::of(Vec::new(), content.reader(0)).map_err(fail)?;
         deliver::put_back(self.maildir, &draft, &flags::read_fields(&message), date.unwrap_or(now))?;

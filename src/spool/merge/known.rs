@@ -115,12 +115,12 @@ impl<'a> Known<'a> {
     }
 
     /// What lies at its end.
-    pub fn last(&self) -> Option<MailboxTail> {
+    pub fn last_tail(&self) -> Option<MailboxTail> {
         self.last
     }
 
     /// Finds such a message in the mailbox; where as many are wanted as are offered, each only once.
-    pub fn find(&mut self, hash: ContentHash) -> bool {
+    pub fn find_once(&mut self, hash: ContentHash) -> bool {
         match self.sameness {
             Sameness::Once(_) => self.mail.contain(hash.bytes()),
             Sameness::Each => self.mail.remove(hash.bytes()),
@@ -322,14 +322,14 @@ mod tests {
         come(&mut known, &mut file, &[0, 1]);
         for number in [0, 1] {
             let hash = content_hash(&known, number);
-            assert!(known.find(hash));
+            assert!(known.find_once(hash));
         }
         // The last message is read again, for it may have grown.
         come(&mut known, &mut file, &[2]);
         assert_eq!(known.messages(), 3);
         [0, 1, 2].map(|number| {
             let hash = content_hash(&known, number);
-            known.find(hash)
+            known.find_once(hash)
         })
     }
 

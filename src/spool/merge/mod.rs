@@ -92,9 +92,9 @@ impl<'a> Merge<'a> {
     }
 
     /// Tells whether such a message is there, and counts it as found: of as many as are offered, each once.
-    pub fn find(&mut self, archived: &Archived<'_>) -> Result<bool, Stop> {
+    pub fn find_once(&mut self, archived: &Archived<'_>) -> Result<bool, Stop> {
         let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
-        let found = self.known.find(hash);
+        let found = self.known.find_once(hash);
         self.tally.present += u64::from(found);
         Ok(found)
     }
@@ -178,7 +178,7 @@ impl<'a> Merge<'a> {
         let mut fitting = Vec::new();
         for item in &batch.items {
             // It may have come in meanwhile: from another run like this.
-            if self.known.find(item.hash) {
+            if self.known.find_once(item.hash) {
                 self.tally.present += 1;
                 continue;
             }
@@ -214,11 +214,11 @@ impl<'a> Merge<'a> {
             return Ok(());
         }
         let mut locked = self.lock()?;
-        if self.known.find(hash) {
+        if self.known.find_once(hash) {
             self.tally.present += 1;
             return Ok(());
         }
-        let last = self.known.last().filter(|last| last.bytes < bytes);
+        let last = self.known.last_tail().filter(|last| last.bytes < bytes);
         if let Some(last) = last
             && is_same(locked.file(), last.offset, archived, last.bytes)?
         {
@@ -270,8 +270,8 @@ impl<'a> Merge<'a> {
     }
 
     fn rehearse_one(&mut self, hash: ContentHash, bytes: u64) {
-        let held = self.known.last().map_or(0, |last| last.offset + last.bytes);
-        if self.known.find(hash) {
+        let held = self.known.last_tail().map_or(0, |last| last.offset + last.bytes);
+        if self.known.find_once(hash) {
             self.tally.present += 1;
         } else if self.fits(
             held + self.rehearsed_bytes + bytes,
@@ -292,7 +292,7 @@ impl<'a> Merge<'a> {
 
     /// Tells whether what lies at the mailbox's end is a part of something that is about to be written as a whole.
     fn part_of(&self, file: &File, is_part: impl Fn(&[u8]) -> bool) -> Result<bool, Stop> {
-        let Some(last) = self.known.last().filter(|last| last.bytes < BATCH_BYTES as u64) else {
+        let Some(last) = self.known.last_tail().filter(|last| last.bytes < BATCH_BYTES as u64) else {
             return Ok(false);
         };
         let mut bytes = vec![0; usize::try_from(last.bytes).unwrap_or_default()];
@@ -303,7 +303,7 @@ impl<'a> Merge<'a> {
 
     fn cut_off(&mut self, locked: &OpenMailbox) -> Result<(), Stop> {
         let fail = |e: io::Error| Error::io("cut a part of a message off", locked.path(), &e);
-        if let Some(last) = self.known.last() {
+        if let Some(last) = self.known.last_tail() {
             locked.file().set_len(last.offset).map_err(fail)?;
             self.known.cut_off_last(locked.file()).map_err(fail)?;
         }
@@ -315,7 +315,7 @@ impl MergeInto for Merge<'_> {
     fn offer(&mut self, archived: &Archived<'_>, seen: ReadState) -> Result<(), Stop> {
         self.target.deadline.check("restore into", &self.name())?;
         let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
-        if self.known.find(hash) {
+        if self.known.find_once(hash) {
             self.tally.present += 1;
             return Ok(());
         }

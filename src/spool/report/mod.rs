@@ -5,7 +5,7 @@ mod json;
 mod text;
 
 use crate::error::Error;
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::output::sizes::size_text;
 use crate::output::{OutputForm, print_error, print_line, print_stderr};
 use crate::spool::choose::{Doubtful, Inside};
@@ -57,10 +57,10 @@ impl BatchReport {
     }
 
     /// What is worth knowing while it is done.
-    pub fn note(&self, text: &str) {
+    pub fn tell_note(&self, text: &str) {
         match self.form {
-            OutputForm::Text => print_line(&visible(text)),
-            OutputForm::Json => print_stderr(&format!("spoolguard: {}\n", visible(text))),
+            OutputForm::Text => print_line(&make_visible(text)),
+            OutputForm::Json => print_stderr(&format!("spoolguard: {}\n", make_visible(text))),
         }
     }
 
@@ -82,7 +82,7 @@ impl BatchReport {
                 let verb = if done { "removing" } else { "would remove" };
                 print_line(&format!(
                     "{verb} {} ({}): beyond {limit}",
-                    visible(archive),
+                    make_visible(archive),
                     size_text(bytes)
                 ));
             }
@@ -96,7 +96,7 @@ impl BatchReport {
     }
 
     /// One mailbox; one line in the log where something was done.
-    pub fn mailbox(&self, spool: &SelectedMailbox, taken: &MoveOutcome) {
+    pub fn tell_mailbox(&self, spool: &SelectedMailbox, taken: &MoveOutcome) {
         match self.form {
             OutputForm::Text => text::print_mailbox(spool, taken, self.detail, self.inside),
             OutputForm::Json => print_json(&mailbox_line(spool, taken)),
@@ -105,7 +105,7 @@ impl BatchReport {
     }
 
     /// All of them, where there are several, and whether nothing was done.
-    pub fn sum(&self, sum: &BatchSum) {
+    pub fn tell_sum(&self, sum: &BatchSum) {
         let with_some = sum.done + sum.planned;
         let mailboxes = with_some + sum.nothing + sum.failed;
         match self.form {

@@ -1,10 +1,10 @@
 //! What `archive` and `sweep` print for people: what is taken, what remains and why, what the bounces among it carry.
 
 use crate::archive::publish::PublishedArchive;
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::output::print_line;
-use crate::output::shell::{program, quote_path};
-use crate::output::sizes::{counted, messages, remain, size_text};
+use crate::output::shell::{program_command, quote_path};
+use crate::output::sizes::{count_text, message_count_text, size_text, what_remains};
 use crate::spool::choose::{ChosenMessages, Doubtful, Inside, by_messages};
 use crate::spool::context::Detail;
 use crate::spool::returned::Originals;
@@ -16,20 +16,20 @@ const NAMED: usize = 5;
 
 /// Prints what became of one mailbox.
 pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail: Detail, inside: Inside) {
-    let user = visible(&spool.account.name);
+    let user = make_visible(&spool.account.name);
     match taken {
         MoveOutcome::Nothing(choice) => print_line(&format!(
             "{user}: nothing to take; {}, {}",
-            messages(choice.stay),
+            message_count_text(choice.stay),
             size_text(spool.bytes)
         )),
         MoveOutcome::Would { choice, dir, back } => {
             print_line(&format!(
                 "{user}: would take {} ({}) into an archive in {}; {} ({})",
-                messages(choice.messages),
+                message_count_text(choice.messages),
                 size_text(choice.taken.bytes()),
-                visible(&dir.display().to_string()),
-                remain(&messages(choice.stay), choice.stay),
+                make_visible(&dir.display().to_string()),
+                what_remains(&message_count_text(choice.stay), choice.stay),
                 size_text(spool.bytes.saturating_sub(choice.taken.bytes())),
             ));
             let told = match inside {
@@ -47,11 +47,11 @@ pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail
         } => {
             print_line(&format!(
                 "{user}: {} ({}) taken into {} ({}); {}{}",
-                messages(choice.messages),
+                message_count_text(choice.messages),
                 size_text(choice.taken.bytes()),
-                visible(&archive.path.display().to_string()),
+                make_visible(&archive.path.display().to_string()),
                 size_text(archive.bytes),
-                remain(&size_text(*stay_bytes), *stay_bytes),
+                what_remains(&size_text(*stay_bytes), *stay_bytes),
                 held.map_or_else(String::new, |held| format!(
                     "; the mailbox was locked for {} ms",
                     held.as_millis()
@@ -79,7 +79,7 @@ fn not_sent_on(choice: &ChosenMessages) {
         let (was, it) = if count == 1 { ("was", "it") } else { ("were", "them") };
         print_line(&format!(
             "    {} of these {was} kept instead of being sent on; to send {it} on after all, restore {it} first",
-            messages(count)
+            message_count_text(count)
         ));
     }
 }
@@ -99,7 +99,7 @@ fn doubts(choice: &ChosenMessages) {
         print_line(&format!(
             "    the message at byte {offset} remains: another one may begin in it, at byte {} in the line \"{}\"",
             doubt.offset,
-            visible(&doubt.line)
+            make_visible(&doubt.line)
         ));
     }
     let count = choice.doubtful.len();
@@ -115,7 +115,7 @@ fn explain(choice: &ChosenMessages) {
         let shown: Vec<_> = names
             .iter()
             .take(NAMED)
-            .map(|(name, count)| format!("{} ({count})", visible(name)))
+            .map(|(name, count)| format!("{} ({count})", make_visible(name)))
             .collect();
         if !shown.is_empty() {
             let more = if names.len() > NAMED { ", ..." } else { "" };
@@ -139,7 +139,7 @@ enum OriginalsFate<'a> {
 
 /// `3 messages that never arrived are`.
 fn that_never_arrived(count: u64) -> String {
-    counted(
+    count_text(
         count,
         "message that never arrived is",
         "messages that never arrived are",
@@ -167,7 +167,7 @@ fn originals(originals: &Originals, told: OriginalsFate<'_>, detail: Detail) {
     }
     let bounces = |count, one: &str, several: &str| {
         if count > 0 {
-            print_line(&format!("    {}", counted(count, one, several)));
+            print_line(&format!("    {}", count_text(count, one, several)));
         }
     };
     bounces(
@@ -195,7 +195,10 @@ impl OriginalsFate<'_> {
                 that_never_arrived(count)
             ),
             Self::Would(back) => {
-                format!("would recover {} that never arrived from these bounces", messages(back))
+                format!(
+                    "would recover {} that never arrived from these bounces",
+                    message_count_text(back)
+                )
             }
             Self::Did(back) => {
                 let came = match count.saturating_sub(back) {
@@ -204,13 +207,13 @@ impl OriginalsFate<'_> {
                 };
                 format!(
                     "recovered {} that never arrived from these bounces{came}",
-                    messages(back)
+                    message_count_text(back)
                 )
             }
             Self::LeftIn(archive) => format!(
                 "{} inside these bounces and not in the mailbox; to get them: {} spool restore {}, then sweep again with --rescue",
                 that_never_arrived(count),
-                program(),
+                program_command(),
                 quote_path(&archive.path)
             ),
         }

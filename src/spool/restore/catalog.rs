@@ -6,10 +6,10 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::message::Message;
 use crate::message::text::decoded_value;
-use crate::output::columns::{cut, pad};
+use crate::output::columns::{cut_to_columns, pad_to_columns};
 use crate::output::json::write_line;
 use crate::output::sizes::short_size;
 
@@ -56,7 +56,7 @@ impl CatalogEntry<'_> {
 
     /// The day and time of the separator line, else of the `Date` field, as RFC 3339 writes it, without the zone that nobody knows.
     pub fn date(&self) -> Option<String> {
-        let moment = OffsetDateTime::from_unix_timestamp(self.message.delivered()?).ok()?;
+        let moment = OffsetDateTime::from_unix_timestamp(self.message.delivered_at()?).ok()?;
         Some(moment.format(&Rfc3339).ok()?.trim_end_matches('Z').to_owned())
     }
 
@@ -98,13 +98,13 @@ impl CatalogEntry<'_> {
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let [date, from, _] = self.headline();
         let subject = short(&self.field("Subject").unwrap_or_default(), LISTED_SUBJECT_COLUMNS);
-        let id = visible(&self.field("Message-ID").unwrap_or_default());
+        let id = make_visible(&self.field("Message-ID").unwrap_or_default());
         writeln!(
             output,
             "{date:19}  {:>6}  {}  {}  {id}",
             short_size(self.bytes),
-            pad(&from, WRITER_COLUMNS),
-            pad(&subject, LISTED_SUBJECT_COLUMNS)
+            pad_to_columns(&from, WRITER_COLUMNS),
+            pad_to_columns(&subject, LISTED_SUBJECT_COLUMNS)
         )
     }
 }
@@ -113,7 +113,7 @@ impl CatalogEntry<'_> {
 fn short(text: &str, most: usize) -> String {
     // Escaping makes it longer: first cut, so that a long one costs no more, then escaped, then cut once more.
     let beginning: String = text.chars().take(most + 1).collect();
-    cut(&visible(&beginning), most, "…")
+    cut_to_columns(&make_visible(&beginning), most, "…")
 }
 
 #[cfg(test)]

@@ -49,9 +49,9 @@ impl Pick {
     }
 
     /// Tells whether this message is meant.
-    pub fn takes(&self, message: &Message<'_>) -> bool {
+    pub fn is_wanted(&self, message: &Message<'_>) -> bool {
         let line = message.from_line().unwrap_or_default();
-        let date = message.delivered();
+        let date = message.delivered_at();
         // One without a date is in no span of days.
         let in_time = |bound: Option<i64>, holds: fn(i64, i64) -> bool| match (bound, date) {
             (None, _) => true,
@@ -167,13 +167,13 @@ mod tests {
             let mut selection = nothing();
             change(&mut selection, some(value));
             let pick = Pick::read(&selection).unwrap_or_else(|e| unreachable!("{e}"));
-            assert_eq!(pick.takes(&Message::new(text)), want, "{value}");
+            assert_eq!(pick.is_wanted(&Message::new(text)), want, "{value}");
             // With one that does not hold, none does.
             until(&mut selection, some("2000-01-01"));
             let pick = Pick::read(&selection).unwrap_or_else(|e| unreachable!("{e}"));
-            assert!(!pick.takes(&Message::new(text)), "{value}");
+            assert!(!pick.is_wanted(&Message::new(text)), "{value}");
         }
         let pick = Pick::read(&nothing()).unwrap_or_else(|e| unreachable!("{e}"));
-        assert!(pick.is_everything() && pick.takes(&Message::new(b"\n")));
+        assert!(pick.is_everything() && pick.is_wanted(&Message::new(b"\n")));
     }
 }

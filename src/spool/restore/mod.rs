@@ -20,11 +20,11 @@ use nix::unistd::Uid;
 use crate::archive::messages::{Inventory, each_message, take_inventory};
 use crate::cli::spool::Selection;
 use crate::error::{Category, Error, Status};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::mailbox::open::not_a_mailbox;
 use crate::message::Message;
 use crate::output::json::write_line;
-use crate::output::sizes::messages;
+use crate::output::sizes::message_count_text;
 use crate::output::{OutputForm, print_error};
 use crate::spool::archives;
 use crate::spool::consent::{Consent, ConsentAnswer};
@@ -36,7 +36,7 @@ use crate::spool::restore::filter::Pick;
 use crate::spool::restore::put_back::PutBack;
 use crate::spool::restore::report::{RestoreLine, RestoreSum, mailbox_text, room_hint};
 use crate::sys::deadline;
-use crate::sys::dirs::{go_without_links, parent};
+use crate::sys::dirs::{go_without_links, parent_of};
 
 /// Runs the command: 0 when all that was meant is in its mailbox, 1 when some is not, 64 when nobody can tell what is meant.
 pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
@@ -73,7 +73,7 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
         care,
         pick,
         output: BufWriter::new(io::stdout().lock()),
-        form: OutputForm::asked(selection.changing.json),
+        form: OutputForm::from_flag(selection.changing.json),
         mode: RunMode::Rehearse,
         sum: RestoreSum::default(),
         status: Status::Done,
@@ -95,10 +95,10 @@ fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
     };
     let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| Error::io("find", path, &e));
     let archives = selection.archives.iter().map(absolute).collect::<Result<_, _>>()?;
-    go_without_links(parent(mailbox))?;
+    go_without_links(parent_of(mailbox))?;
     Ok(Some(Selection {
         archives,
-        mailbox: Some(store.at(Path::new(".").join(name))),
+        mailbox: Some(store.at_path(Path::new(".").join(name))),
         ..selection.clone()
     }))
 }
@@ -166,7 +166,7 @@ impl RestoreRun<'_> {
         let mut note = None;
         if self.mode == RunMode::Rehearse && self.sum.restored > 0 {
             let _ = self.output.flush();
-            let question = format!("Put {} back?", messages(self.sum.restored));
+            let question = format!("Put {} back?", message_count_text(self.sum.restored));
             match consent.decide(&question, "nothing was put back", self.form) {
                 ConsentAnswer::Proceed => {
                     self.mode = RunMode::Execute;
@@ -241,7 +241,7 @@ impl RestoreRun<'_> {
             return self.list(path, &file, &inventory);
         }
         for other in &inventory.others {
-            let name = visible(&other.name.to_string_lossy());
+            let name = make_visible(&other.name.to_string_lossy());
             let _ = writeln!(self.output, "left out {name}: it is no mailbox");
         }
         let destinations = destination::of_all(
@@ -275,7 +275,7 @@ impl RestoreRun<'_> {
             |_| true,
             |archived| {
                 let message = Message::new(archived.stored.head);
-                if !pick.takes(&message) {
+                if !pick.is_wanted(&message) {
                     return Ok(());
                 }
                 met += 1;
@@ -374,7 +374,7 @@ impl RestoreRun<'_> {
             ),
         };
         if no_room > 0 {
-            let cause = format!("the mailbox has no room for {}", messages(no_room));
+            let cause = format!("the mailbox has no room for {}", message_count_text(no_room));
             let error = Error::new(Category::MailboxFull, "restore all into", &mailbox, cause);
             self.wrong(&error.hint(room_hint()));
         }

@@ -19,7 +19,7 @@ use crate::deliver::overflow;
 use crate::deliver::store::Receipt;
 use crate::deliver::store::entry::{Entry, Put, return_path};
 use crate::error::{Category, Error, Status};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::excerpt;
 use crate::mailbox::expunge::execute::{Expunge, SnapshotTrust, expunge};
@@ -32,7 +32,7 @@ use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
 use crate::message::envelope::Sender;
 use crate::output::json::write_line;
-use crate::output::sizes::{messages, remain, size_text};
+use crate::output::sizes::{message_count_text, size_text, what_remains};
 use crate::output::{OutputForm, print_error, print_line};
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::RunMode;
@@ -53,7 +53,7 @@ pub fn run(selection: &Selection, everywhere: &Everywhere) -> Status {
     };
     let store = selection.mailbox.clone();
     let consent = Consent::of(&selection.changing.agreement, everywhere);
-    let form = OutputForm::asked(selection.changing.json);
+    let form = OutputForm::from_flag(selection.changing.json);
     let known = selection
         .user
         .as_deref()
@@ -122,12 +122,12 @@ fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: OverflowMoved, n
                 OverflowMoved::Planned => "would put",
                 OverflowMoved::Done => "put",
             };
-            print_line(&visible(&format!(
+            print_line(&make_visible(&format!(
                 "{}: {verb} {} ({}) back into {mailbox}; {} in the overflow",
                 run.account.name,
-                messages(count),
+                message_count_text(count),
                 size_text(bytes),
-                remain(&messages(part.stay), part.stay)
+                what_remains(&message_count_text(part.stay), part.stay)
             )));
             if let Some(note) = note {
                 print_line(note);
@@ -150,7 +150,7 @@ fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
         let look = Snapshot::take(&locked, run.deadline.for_reading())?;
         drop(locked);
         let part = put_back(run, &look, RunMode::Rehearse)?;
-        let question = format!("Put {} back?", messages(part.messages));
+        let question = format!("Put {} back?", message_count_text(part.messages));
         if part.messages == 0 {
             tell(run, form, &part, OverflowMoved::Planned, None);
             return Ok(ended(&part));
@@ -231,7 +231,7 @@ fn put_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, E
 fn hand_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
     let (mut part, mut is_full) = (OverflowPart::default(), false);
-    let seen = look.seen();
+    let seen = look.as_view();
     let mut mbox = MboxReader::new(&seen, HEAD_BYTES).map_err(fail)?;
     while let Some(stored) = mbox.next().map_err(fail)? {
         let range = stored.offset..stored.offset + stored.bytes;
@@ -263,14 +263,14 @@ fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<Overflow
     let limit = run.store.limit(run);
     let usage = run.store.usage(run, limit)?;
     let (mut bytes, mut messages) = (usage.bytes, usage.messages);
-    let seen = look.seen();
+    let seen = look.as_view();
     let mut part = OverflowPart::default();
     let mut is_full = false;
     let mut mbox = MboxReader::new(&seen, HEAD_BYTES)?;
     while let Some(stored) = mbox.next()? {
         let range = stored.offset..stored.offset + stored.bytes;
-        let archived = Archived::alone(stored, &seen);
-        if !merge.find(&archived)? {
+        let archived = Archived::from_elsewhere(stored, &seen);
+        if !merge.find_once(&archived)? {
             // One that no empty mailbox has room for holds up nobody else's.
             if limit.bytes.is_some_and(|most| range.end - range.start > most) {
                 part.stay += 1;
@@ -307,7 +307,7 @@ fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: RunMode) -> Result<Over
     let mut part = OverflowPart::default();
     let mut is_full = false;
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let seen = look.seen();
+    let seen = look.as_view();
     let mut mbox = MboxReader::new(&seen, HEAD_BYTES).map_err(fail)?;
     while let Some(stored) = mbox.next().map_err(fail)? {
         let range = stored.offset..stored.offset + stored.bytes;

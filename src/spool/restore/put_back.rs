@@ -203,7 +203,7 @@ fn offer_all(
         |mailbox| mailbox == number,
         |archived: &Archived<'_>| {
             let message = Message::new(archived.stored.head);
-            if !pick.takes(&message) {
+            if !pick.is_wanted(&message) {
                 return Ok(());
             }
             if is_internal_anywhere(&message) {

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::escape::visible;
-use crate::output::sizes::{messages, size_text};
+use crate::escape::make_visible;
+use crate::output::sizes::{message_count_text, size_text};
 use crate::spool::context::RunMode;
 use crate::spool::merge::target::MergeTally;
 use crate::sys::account;
@@ -55,10 +55,10 @@ pub(super) fn mailbox_text(mode: RunMode, mailbox: &str, source: &str, tally: Me
     };
     let mut line = format!(
         "{}: {done} {} ({}) from {}",
-        visible(mailbox),
-        messages(tally.restored),
+        make_visible(mailbox),
+        message_count_text(tally.restored),
         size_text(tally.restored_bytes),
-        visible(source)
+        make_visible(source)
     );
     for (count, what) in [(tally.present, "already there"), (aside, "left out: nobody's mail")] {
         if count > 0 {

@@ -154,18 +154,20 @@ fn reason(survey: &MailboxStats, now: i64) -> GrowthReason {
         count.messages > 0 && (count.messages * of >= all.messages || count.bytes.saturating_mul(of) >= all.bytes)
     };
     let name = |kind| survey.most(kind).map(|(name, count)| (name.to_owned(), count.messages));
+    let as_loop = |count| GrowthReason::Loop {
+        through: name(MailKind::Loop).map(|(host, _)| host),
+        count,
+    };
     let (loops, reports) = (survey.of(MailKind::Loop), survey.of(MailKind::Bounce));
     if part(loops, 3) && loops.messages >= reports.messages {
-        let through = name(MailKind::Loop).map(|(host, _)| host);
-        return GrowthReason::Loop { through, count: loops };
+        return as_loop(loops);
     }
     if part(reports, 3) {
         let about = name(MailKind::Bounce);
         return GrowthReason::Reports { about, count: reports };
     }
     if part(loops, 3) {
-        let through = name(MailKind::Loop).map(|(host, _)| host);
-        return GrowthReason::Loop { through, count: loops };
+        return as_loop(loops);
     }
     if all.messages < FEW {
         return GrowthReason::Nothing;
@@ -180,7 +182,8 @@ fn reason(survey: &MailboxStats, now: i64) -> GrowthReason {
     }
     let lists = survey.of(MailKind::List);
     if part(lists, 2) {
-        let most = survey.most(MailKind::List).filter(|(_, count)| part(*count, 2));
+        let most = survey.most(MailKind::List);
+        let most = most.filter(|(_, count)| part(*count, 2));
         return GrowthReason::Lists {
             most: most.map(|(list, _)| list.to_owned()),
             count: most.map_or(lists, |(_, count)| count),

@@ -41,13 +41,13 @@ impl Tops {
             return;
         }
         if self.0.len() >= Self::MOST {
-            self.keep(Self::STAY);
+            self.keep_largest(Self::STAY);
         }
         self.0.entry(name.to_owned()).or_default().add(bytes);
     }
 
     /// Forgets all but the `most` that have the most messages and the `most` that have the most bytes.
-    pub fn keep(&mut self, most: usize) {
+    pub fn keep_largest(&mut self, most: usize) {
         if self.0.len() <= most {
             return;
         }
@@ -169,9 +169,9 @@ impl MailboxStats {
     }
 
     /// Forgets what only matters while it grows.
-    pub fn trim(&mut self, most: usize) {
-        self.senders.keep(most);
-        self.labels.values_mut().for_each(|labels| labels.keep(most));
+    pub fn forget_growth(&mut self, most: usize) {
+        self.senders.keep_largest(most);
+        self.labels.values_mut().for_each(|labels| labels.keep_largest(most));
     }
 }
 
@@ -242,7 +242,7 @@ mod tests {
             Some(("large@s.test", 20))
         );
         assert!(tops.0.len() <= Tops::MOST);
-        tops.keep(3);
+        tops.keep_largest(3);
         assert!(tops.0.len() <= 6);
     }
 }

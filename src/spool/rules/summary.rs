@@ -147,7 +147,7 @@ impl<'a> MessageSummary<'a> {
         let seen = found.status.is_some_and(|field| field.value.contains(&b'R'));
         Self {
             bytes,
-            date: message.delivered(),
+            date: message.delivered_at(),
             kind,
             reading: if seen { Reading::Seen } else { Reading::Unseen },
             sender: sender(from.as_deref(), message.from_line()),

@@ -1,4 +1,4 @@
-//! Names and sizes: a type's name is defined once, files and functions are short, names of tests can be read at once.
+//! Names and sizes: a type's name is defined once, files and functions are short, functions and tests have names that say what they do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -121,4 +121,48 @@ fn the_name_of_a_test_has_at_most_60_characters() {
         }
     }
     assert!(long.is_empty(), "say it in fewer words: {}", long.join("\n"));
+}
+
+/// Words that name a public function of a file alone: the file's name is in front, or it is what the folder is for.
+const OF_A_FILE: &str = "
+acquire admit append classify diagnose examine expunge judge of read recover resume run submit
+";
+
+/// Words that name a method alone: its type is in front. A new one is added here by whoever is sure that a stranger understands it.
+const OF_A_TYPE: &str = "
+about add adopt advance after age all arguments begin body bounce bound bytes cause causes check choose class code collect command
+commit consent contain contains content count create current date day decide deliver destinations domain duration encode end ending
+enhanced entries error excerpt exclusive expire extend extent fate field fields file find findings finish first flag flags forget gaps
+get greet groups has hash head header headline hint hold holder home homes hook insert io is iter join judge keep key kind leave length
+limit line lines local locked look mailbox make map markers mbox meaning mebibytes message messages most name named names new next note
+number of ok open origin origins other outlook own paint parse path percent phrase place points position prepare primary proceed
+progress publish push put read reader reason reasons receive recent recovered refresh reject remaining remedy remember remove replace
+reread resume reverse rewrite role root run salvaged seconds send sender sendmail sentence shorten since sketches sleep sought source
+stands start status step subjects subtract suffix summarize suspend suspended sync take tally text tick title topic unpacker usage
+values wait waiting warning weigh withdraw word words write written
+";
+
+#[test]
+fn no_public_function_is_one_vague_word() {
+    let [of_a_file, of_a_type] = [OF_A_FILE, OF_A_TYPE].map(|words| words.split_whitespace().collect::<BTreeSet<_>>());
+    let (mut vague, mut used) = (Vec::new(), BTreeSet::new());
+    for (file, lines) in sources() {
+        for line in lines.iter().filter(|line| line.trim_start().starts_with("pub")) {
+            let Some((indentation, name)) = declared(line, &["fn"]) else {
+                continue;
+            };
+            let known = if indentation == 0 { &of_a_file } else { &of_a_type };
+            if name.contains('_') {
+                continue;
+            }
+            used.insert(name.to_owned());
+            if !known.contains(name) {
+                vague.push(format!("{file}: {name}"));
+            }
+        }
+    }
+    assert!(vague.is_empty(), "a verb and its object: {}", vague.join("\n"));
+    let unused = of_a_file.union(&of_a_type).filter(|word| !used.contains(**word));
+    let unused: Vec<_> = unused.collect();
+    assert!(unused.is_empty(), "no function has these names: {unused:?}");
 }

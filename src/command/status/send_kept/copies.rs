@@ -13,7 +13,7 @@ use crate::deliver::context::Run;
 use crate::deliver::forward::rules::kept::{KeptList, KeptMessage, KeptState};
 use crate::deliver::overflow;
 use crate::error::{Category, Error};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::excerpt;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
@@ -23,7 +23,7 @@ use crate::maildir::directory::Maildir;
 use crate::maildir::read::list_messages;
 use crate::message::Message;
 use crate::message::key::{MessageKey, of_id, split_halves};
-use crate::output::columns::cut;
+use crate::output::columns::cut_to_columns;
 use crate::sys::dirs::open_kept;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 
@@ -73,7 +73,7 @@ impl CopyLocation {
 }
 
 /// Who wrote the message at a place, and its subject.
-pub(super) fn headline(place: &CopyLocation) -> Option<String> {
+pub(super) fn headline_of(place: &CopyLocation) -> Option<String> {
     let buffer = read_copy(place).ok()?;
     let message = Message::new(buffer.head());
     let field = |name| short(&message.first(name).unwrap_or_default());
@@ -85,7 +85,7 @@ const FIELD_COLUMNS: usize = 40;
 
 fn short(text: &str) -> String {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    cut(&visible(&words.join(" ")), FIELD_COLUMNS, "…")
+    cut_to_columns(&make_visible(&words.join(" ")), FIELD_COLUMNS, "…")
 }
 
 /// Reads the message at a place, as it lies there.

@@ -18,15 +18,15 @@ use time::OffsetDateTime;
 
 use crate::cli::Everywhere;
 use crate::command::status::named::refuse_no_destination;
-use crate::command::status::send_kept::copies::{CopyLocation, find_copies, find_locked, headline};
+use crate::command::status::send_kept::copies::{CopyLocation, find_copies, find_locked, headline_of};
 use crate::deliver::context::Run;
 use crate::deliver::forward::kept::{KeptFile, reason_text};
 use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptMessage, KeptState};
 use crate::deliver::headers;
 use crate::error::{Category, Error, Status};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::moment::Moment;
-use crate::output::sizes::{messages, size_text};
+use crate::output::sizes::{message_count_text, size_text};
 use crate::output::{OutputForm, shell};
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::sys::self_exec;
@@ -70,7 +70,10 @@ pub fn run(
     say(plan.text(run).trim_end());
     let (question, undone) = if found > 0 {
         let to = &plan.list.destination;
-        (format!("Send {} to {to}?", messages(found as u64)), "nothing was sent")
+        (
+            format!("Send {} to {to}?", message_count_text(found as u64)),
+            "nothing was sent",
+        )
     } else {
         let question = "Take them off the list?".to_owned();
         (question, "nothing was sent or taken off the list")
@@ -87,7 +90,7 @@ pub fn run(
 
 /// What is done is done, whether somebody reads it or not.
 fn say(text: &str) {
-    let lines: Vec<_> = text.lines().map(visible).collect();
+    let lines: Vec<_> = text.lines().map(make_visible).collect();
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
 }
 
@@ -116,7 +119,7 @@ impl SendPlan {
         let bytes: u64 = self.places.values().map(|place| place.bytes).sum();
         let mut text = format!(
             "{} kept for {to}, {} in all, in {}:\n",
-            messages(waiting.len() as u64),
+            message_count_text(waiting.len() as u64),
             size_text(bytes),
             shell::quote_path(Path::new(&run.store.to_string()))
         );
@@ -124,7 +127,7 @@ impl SendPlan {
             text.push_str(&format!("    {}\n", reason_text(to, &reason)));
         }
         for entry in waiting.iter().take(LISTED) {
-            let when = headers::moment_text(Moment::at(entry.at));
+            let when = headers::moment_text(Moment::from_seconds(entry.at));
             let place = self.places.get(&entry.key);
             let said = match (place, entry.state) {
                 (None, _) => "no longer in the mailbox: taken off the list until it is back there".to_owned(),
@@ -133,7 +136,7 @@ impl SendPlan {
                     format!("{}; a run that was killed may have sent it", size_text(place.bytes))
                 }
             };
-            let headline = place.and_then(headline).unwrap_or_default();
+            let headline = place.and_then(headline_of).unwrap_or_default();
             text.push_str(&format!("  {when}  {headline}  {said}\n"));
         }
         if waiting.len() > LISTED {
@@ -164,13 +167,20 @@ impl SendPlan {
                 Status::Done => sent += 1,
                 Status::Wrong | Status::Usage | Status::Refused => refused += 1,
                 Status::TryAgain => {
-                    say(&format!("{} sent; the others remain on the list", messages(sent)));
+                    say(&format!(
+                        "{} sent; the others remain on the list",
+                        message_count_text(sent)
+                    ));
                     return Ok(Status::TryAgain);
                 }
             }
         }
         self.file.remove_if_settled(run)?;
-        let mut parts = vec![format!("{} sent to {}", messages(sent), self.list.destination)];
+        let mut parts = vec![format!(
+            "{} sent to {}",
+            message_count_text(sent),
+            self.list.destination
+        )];
         if gone > 0 {
             parts.push(format!("{gone} no longer in the mailbox"));
         }

@@ -14,7 +14,7 @@ use crate::deliver::forward::kept::KeptFile;
 use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptMessage, KeptReason};
 use crate::deliver::{self, caller, forward, headers};
 use crate::error::{Category, Error, Status};
-use crate::escape::visible;
+use crate::escape::make_visible;
 use crate::mailbox::format::STATE_FIELDS;
 use crate::mailbox::quoting::{self, LineQuoting};
 use crate::message::Message;
@@ -87,7 +87,7 @@ fn send(
         let event = KeptEvent::Kept(&entry.key, KeptReason::Refused, &refusal.reply.to_string());
         file.add(run, &list.own, at, &[event])?;
         let text = format!("spoolguard: cannot send to {}: {}", list.destination, refusal.reply);
-        let _ = writeln!(io::stderr(), "{}", visible(&text));
+        let _ = writeln!(io::stderr(), "{}", make_visible(&text));
         return Ok(Status::Wrong);
     }
     file.add(run, &list.own, at, &[KeptEvent::Sent(&entry.key)])?;

@@ -140,7 +140,7 @@ impl StormState {
     }
 
     /// Notes that the administrator has it. Only then is the next one that is equal a mere copy.
-    pub fn arrived(&mut self, print: &Similarity, now: i64) {
+    pub fn note_arrival(&mut self, print: &Similarity, now: i64) {
         match print.expendable {
             // Counted when it was reserved, so that of many at once only the first few go.
             Expendable::Yes => {}
@@ -173,7 +173,7 @@ impl StormState {
         let one = HeldBackTally { held: 1, kept: 0 };
         self.totals.held = self.totals.held.saturating_sub(1);
         self.change(print, now, |storm| storm.untold.subtract(one));
-        if self.untold().all() == 0 {
+        if self.count_untold().all() == 0 {
             self.untold_since = None;
         }
         self.reserve(print, now);
@@ -221,7 +221,7 @@ impl StormState {
     }
 
     /// Notes that a digest arrived. What came meanwhile stays to be told.
-    pub fn told(&mut self, digest: &DigestContent) {
+    pub fn note_told(&mut self, digest: &DigestContent) {
         let mut rest = digest.forgotten;
         for told in &digest.storms {
             match self.storms.iter_mut().find(|storm| storm.key == told.key) {
@@ -232,21 +232,21 @@ impl StormState {
         }
         self.forgotten.subtract(rest);
         self.pushed_out = self.pushed_out.saturating_sub(digest.pushed_out);
-        let more = self.untold().all() > 0 || self.pushed_out > 0;
+        let more = self.count_untold().all() > 0 || self.pushed_out > 0;
         self.untold_since = more.then_some(digest.until);
     }
 
     /// What is not told yet.
-    pub fn untold(&self) -> HeldBackTally {
+    pub fn count_untold(&self) -> HeldBackTally {
         sum(self.forgotten, &self.storms)
     }
 
     /// What `status` shows.
-    pub fn counts(&self, now: i64) -> StormCounts {
+    pub fn count_all(&self, now: i64) -> StormCounts {
         StormCounts {
             sent_last_hour: self.sent.iter().filter(|then| is_within(**then, now, HOUR)).count(),
             storms: self.storms.len(),
-            untold: self.untold().all(),
+            untold: self.count_untold().all(),
             admin_full_at: self.admin_full_at,
             totals: self.totals,
         }

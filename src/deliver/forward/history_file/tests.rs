@@ -32,7 +32,7 @@ fn names(dir: &Path) -> Vec<String> {
 fn about(dir: &Path, subject: &HistoryKey) -> Vec<i64> {
     let history = open_history(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
     let at = |text: &String| HistoryLine::read(text).map(|line| line.at);
-    history.about(subject).iter().filter_map(at).collect()
+    history.lines_about(subject).iter().filter_map(at).collect()
 }
 
 fn whole(name: &str) -> HistoryKey {
@@ -44,7 +44,8 @@ fn what_is_written_is_found_again() {
     let dir = scratch();
     let dir = &dir.path().join("deep/state");
     assert_eq!(names(dir), [""; 0]);
-    let kept = HistoryLine::new(8, "id:1+text:aa", Fate::Kept, "-").with("s@s.test", "1.2.n.3.4.0005.0006.00000007");
+    let kept =
+        HistoryLine::new(8, "id:1+text:aa", Fate::Kept, "-").with_content("s@s.test", "1.2.n.3.4.0005.0006.00000007");
     let answered = HistoryLine::new(9, "id:2+text:bb", Fate::Answered, "S@s.test");
     assert!(append_lines(dir, &[line(7, "id:1+text:aa"), line(7, "text:aa")], &deadline()).is_ok());
     assert!(append_lines(dir, &[kept, answered], &deadline()).is_ok());
@@ -87,7 +88,7 @@ fn a_torn_line_is_passed_over_and_takes_no_other_along() {
 fn nothing_in_an_address_opens_a_line() {
     let dir = scratch();
     let forged = HistoryLine::new(7, "text:aa", Fate::Sent, "b@b.test sent\n7 other b@b.test");
-    assert!(append_lines(dir.path(), &[forged.with("s\n8 x y sent", "")], &deadline()).is_ok());
+    assert!(append_lines(dir.path(), &[forged.with_content("s\n8 x y sent", "")], &deadline()).is_ok());
     assert_eq!(names(dir.path()), ["text:aa"]);
 }
 
@@ -211,7 +212,7 @@ fn measure_a_delivery_beside_few_and_many_lines() {
         let name = |n: usize| format!("id:{n:024}+text:{n:08}{n:016}");
         for n in (0..count).step_by(100) {
             let names: Vec<String> = (n..n + 100).map(name).collect();
-            let of = |name| line(7, name).with("someone@somewhere.test", &sketch);
+            let of = |name| line(7, name).with_content("someone@somewhere.test", &sketch);
             let lines: Vec<_> = names.iter().map(|name| of(name)).collect();
             assert!(append_lines(dir, &lines, &deadline()).is_ok());
         }
@@ -219,7 +220,7 @@ fn measure_a_delivery_beside_few_and_many_lines() {
         for n in count..count + 1000 {
             let (begin, name) = (Instant::now(), name(n));
             let history = open_history(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
-            assert!(history.about(&whole(&name)).is_empty());
+            assert!(history.lines_about(&whole(&name)).is_empty());
             assert!(!history.recent(96 << 10).is_empty());
             drop(history);
             assert!(append_lines(dir, &[line(8, &name)], &deadline()).is_ok());

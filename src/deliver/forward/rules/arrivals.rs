@@ -43,14 +43,14 @@ struct HandedOver {
 
 impl Arrivals {
     /// Counts a message that the MTA took.
-    pub fn take(&mut self, now: Moment) {
+    pub fn count_taken(&mut self, now: Moment) {
         self.at_once.take(now, AT_ONCE_DAYS);
         self.given_up.take(now, GIVEN_UP_DAYS);
     }
 
     /// Counts a message that failed, and tells whether another arrived before. After one did, counting begins anew; what else fails on that
     /// day is no other news.
-    pub fn fail(&mut self, now: Moment, reported: Reported) -> Between {
+    pub fn count_failure(&mut self, now: Moment, reported: Reported) -> Between {
         let at_once = self.at_once.fail(now, AT_ONCE_DAYS);
         let given_up = self.given_up.fail(now, GIVEN_UP_DAYS);
         match reported {

@@ -227,7 +227,7 @@ pub fn is_timely(proof: Proof, dated: Option<&str>, now: Moment) -> bool {
     match proof {
         Proof::MessageId | Proof::Token => true,
         Proof::LoopMark => match dated.and_then(mail_parser::DateTime::parse_rfc822) {
-            Some(date) => now.since(Moment::at(date.to_timestamp())) <= TIMELY,
+            Some(date) => now.since(Moment::from_seconds(date.to_timestamp())) <= TIMELY,
             None => true,
         },
     }

@@ -216,7 +216,7 @@ impl Weighing<'_> {
             return None;
         }
         let around = if is_list { None } else { self.words_around_subject(past) };
-        let step = around.or_else(|| match self.habit(LATER) {
+        let step = around.or_else(|| match self.arrival_pattern(LATER) {
             ArrivalPattern::Free => None,
             // Whoever answers, and whoever writes to a list, repeats what others wrote.
             ArrivalPattern::Follows if self.repeats_text(past) => Some(10),
@@ -298,7 +298,7 @@ impl Weighing<'_> {
     }
 
     fn step(&self, own: HandedOverBy, within: i64, is_talk: bool) -> u32 {
-        let habit = self.habit(within);
+        let habit = self.arrival_pattern(within);
         if self.sketch.is_list && (own != HandedOverBy::Near || within > AT_ONCE || self.is_known_list()) {
             return 0;
         }

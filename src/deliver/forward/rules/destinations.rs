@@ -131,7 +131,7 @@ impl Destinations {
         let mut number = self.next_number;
         for route in &mut self.routes {
             if let Some(suspension) = &mut route.suspended
-                && suspension.tick(now, settings) == Tick::IsOver
+                && suspension.advance_time(now, settings) == Tick::IsOver
             {
                 route.reopen(DestinationEvent::Reopened, now, settings, &mut number);
             }
@@ -143,7 +143,7 @@ impl Destinations {
     }
 
     /// Says whether a message may go to `destination` now. A probe is taken by whoever asks first.
-    pub fn pass(
+    pub fn ask_pass(
         &mut self,
         destination: &str,
         message_id: Option<&str>,
@@ -156,25 +156,25 @@ impl Destinations {
             return Pass::Open;
         };
         let since = suspension.since;
-        match suspension.turn(now, message_id, fit) {
+        match suspension.take_turn(now, message_id, fit) {
             Turn::Probe => Pass::Probe { since },
             Turn::Keep => Pass::Keep { since },
         }
     }
 
     /// A message was kept because `destination` is suspended.
-    pub fn kept(&mut self, destination: &str) {
+    pub fn count_kept(&mut self, destination: &str) {
         if let Some(suspension) = self.find_mut(destination).and_then(|route| route.suspended.as_mut()) {
             suspension.kept = suspension.kept.saturating_add(1);
         }
     }
 
     /// The MTA took a message for `destination`; `is_probe` where that was the probe.
-    pub fn taken(&mut self, destination: &str, pass: Pass, now: Moment, settings: &SuspensionSettings) {
+    pub fn count_taken(&mut self, destination: &str, pass: Pass, now: Moment, settings: &SuspensionSettings) {
         let Some(route) = self.find_mut(destination) else {
             return;
         };
-        route.health.take(now);
+        route.health.count_taken(now);
         let slow = route.health.last.as_ref().is_some_and(Failure::came_late);
         if let (Pass::Probe { .. }, Some(suspension)) = (pass, &mut route.suspended) {
             suspension.kept = suspension.kept.saturating_add(1);
@@ -190,12 +190,12 @@ impl Destinations {
     }
 
     /// Sendmail will never take a message for `destination`.
-    pub fn refused(&mut self, destination: &str, own: &str, failure: &Failure, settings: &SuspensionSettings) {
+    pub fn count_refusal(&mut self, destination: &str, own: &str, failure: &Failure, settings: &SuspensionSettings) {
         self.fail(destination, own, failure, settings);
     }
 
     /// A report says something about `destination`; `report_id` is the report's own Message-ID.
-    pub fn reported(
+    pub fn take_report(
         &mut self,
         blame: &ForwardFailure,
         report_id: Option<&str>,
@@ -205,14 +205,14 @@ impl Destinations {
     ) {
         match blame.kind {
             ReportKind::Failure => {
-                let failure = Failure::reported(blame, report_id, now);
+                let failure = Failure::from_report(blame, report_id, now);
                 self.fail(&blame.destination, own, &failure, settings);
             }
             ReportKind::Delay => {
                 if let Some(route) = self.find_or_begin(&blame.destination, own) {
-                    route.health.delay(now);
+                    route.health.count_delay(now);
                     if let Some(suspension) = &mut route.suspended {
-                        suspension.delay(blame.message_id.as_deref(), now);
+                        suspension.note_delay(blame.message_id.as_deref(), now);
                     }
                 }
             }
@@ -226,9 +226,9 @@ impl Destinations {
         self.tick(failure.at, settings);
         let mut number = self.next_number;
         if let Some(route) = self.find_or_begin(destination, own) {
-            let judged = route.health.fail(failure, settings);
+            let judged = route.health.count_failure(failure, settings);
             match (&mut route.suspended, judged) {
-                (Some(suspension), _) => suspension.fail(failure, settings),
+                (Some(suspension), _) => suspension.note_failure(failure, settings),
                 (None, Judged::Bearable) => {}
                 (None, Judged::TooMany(reason)) => {
                     let suspension = Suspension::by_guard(failure.at, route.next_interval, reason, settings);
@@ -277,7 +277,7 @@ impl Destinations {
     }
 
     /// A message came back as nothing but its header.
-    pub fn lose(&mut self, lost: &LostMessage, now: Moment) {
+    pub fn note_lost(&mut self, lost: &LostMessage, now: Moment) {
         let short = |text: &Option<String>| text.as_deref().map(|text| cut_text(text, TEXT_BYTES));
         let lost = LostMessage {
             message_id: short(&lost.message_id),
@@ -297,7 +297,7 @@ impl Destinations {
     }
 
     /// Notes what is owed, with a number for each; tells whether all of it could be noted.
-    pub fn owe(&mut self, notices: &[PendingNotice]) -> bool {
+    pub fn note_due(&mut self, notices: &[PendingNotice]) -> bool {
         notices.iter().all(|notice| {
             let number = self.next_number;
             self.next_number = number.wrapping_add(1);
@@ -318,20 +318,22 @@ impl Destinations {
     }
 
     /// Tells whether somebody has to be told something now.
-    pub fn owes(&self, now: Moment) -> bool {
+    pub fn is_notice_due(&self, now: Moment) -> bool {
         self.routes.iter().any(|route| route.owed.is_due(now))
     }
 
     /// A notice was written.
-    pub fn written(&mut self, number: u64) {
+    pub fn note_written(&mut self, number: u64) {
         for route in &mut self.routes {
-            route.owed.written(number);
+            route.owed.note_written(number);
         }
     }
 
     /// A notice could not be written. One that is given up is handed back.
     pub fn not_written(&mut self, number: u64, now: Moment) -> Option<PendingNotice> {
-        self.routes.iter_mut().find_map(|route| route.owed.failed(number, now))
+        self.routes
+            .iter_mut()
+            .find_map(|route| route.owed.note_unwritten(number, now))
     }
 }
 
@@ -355,7 +357,7 @@ impl Destination {
             | DestinationEvent::Suspended
             | DestinationEvent::SuspendedByHand
             | DestinationEvent::HeldBack(_) => {
-                self.health.parole(now, settings);
+                self.health.begin_parole(now, settings);
                 self.next_interval = suspension.interval.saturating_mul(2);
             }
         }

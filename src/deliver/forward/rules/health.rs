@@ -62,7 +62,7 @@ pub struct Failure {
 
 impl Failure {
     /// As a report tells it; `report_id` is the Message-ID of the report itself.
-    pub fn reported(blame: &ForwardFailure, report_id: Option<&str>, at: Moment) -> Self {
+    pub fn from_report(blame: &ForwardFailure, report_id: Option<&str>, at: Moment) -> Self {
         Self {
             at,
             class: blame.class,
@@ -79,7 +79,7 @@ impl Failure {
     }
 
     /// As sendmail says it: with its exit status, and some words.
-    pub fn refused(reply: &SendmailReply, message_id: Option<&str>, at: Moment) -> Self {
+    pub fn from_reply(reply: &SendmailReply, message_id: Option<&str>, at: Moment) -> Self {
         let status = reply.status().map(|text| cut_text(text, ID_BYTES_OF_STATUS));
         let class = match class_of(status.as_deref(), reply.text()) {
             FailureClass::Neither if reply.is_about_the_address() => FailureClass::Hard,
@@ -225,7 +225,7 @@ impl Health {
     }
 
     /// Counts one failure. What says something about the message alone, or nothing, is counted and changes nothing.
-    pub fn fail(&mut self, failure: &Failure, settings: &SuspensionSettings) -> Judged {
+    pub fn count_failure(&mut self, failure: &Failure, settings: &SuspensionSettings) -> Judged {
         let now = failure.at;
         self.forget_stale(now, settings);
         if self.is_counted(failure) {
@@ -288,7 +288,7 @@ impl Health {
         } else {
             Reported::AtOnce
         };
-        let between = self.arrivals.fail(failure.at, reported);
+        let between = self.arrivals.count_failure(failure.at, reported);
         if between == Between::Arrived {
             self.unread = UnreadableSenders::default();
         }
@@ -334,19 +334,19 @@ impl Health {
     }
 
     /// Counts a report that a message is late. Nothing failed yet.
-    pub fn delay(&mut self, now: Moment) {
+    pub fn count_delay(&mut self, now: Moment) {
         self.heard = Some(now);
         self.late = self.late.saturating_add(1);
     }
 
     /// Counts a message that the MTA took.
-    pub fn take(&mut self, now: Moment) {
-        self.arrivals.take(now);
+    pub fn count_taken(&mut self, now: Moment) {
+        self.arrivals.count_taken(now);
         self.taken = self.taken.saturating_add(1);
     }
 
     /// Begins anew on parole: the next failure for which the address is to blame is one too many, until that grows stale.
-    pub fn parole(&mut self, now: Moment, settings: &SuspensionSettings) {
+    pub fn begin_parole(&mut self, now: Moment, settings: &SuspensionSettings) {
         *self = Self {
             half_points: settings.threshold.saturating_mul(2).saturating_sub(2),
             touched: Some(now),

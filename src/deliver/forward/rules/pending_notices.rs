@@ -120,12 +120,12 @@ impl PendingNotices {
     }
 
     /// It was written.
-    pub fn written(&mut self, number: u64) {
+    pub fn note_written(&mut self, number: u64) {
         self.0.retain(|notice| notice.number != number);
     }
 
     /// It could not be written: it is due again later. One that was tried for too long is given up, and handed back.
-    pub fn failed(&mut self, number: u64, now: Moment) -> Option<PendingNotice> {
+    pub fn note_unwritten(&mut self, number: u64, now: Moment) -> Option<PendingNotice> {
         let at = self.0.iter().position(|notice| notice.number == number)?;
         let notice = self.0.get_mut(at)?;
         if now.since(notice.at) >= GIVEN_UP {

@@ -338,7 +338,7 @@ fn pieces(message: &Message<'_>) -> BTreeSet<u32> {
 /// An address without its extension: answers of one desk have one each.
 pub fn whole_address(address: &Address) -> String {
     let domain = address.domain().unwrap_or_default();
-    format!("{}@{domain}", address.base("+").to_lowercase())
+    format!("{}@{domain}", address.without_extension("+").to_lowercase())
 }
 
 fn person(address: &Address) -> u16 {

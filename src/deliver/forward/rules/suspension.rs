@@ -125,7 +125,7 @@ impl Suspension {
     }
 
     /// Does what time has made due.
-    pub fn tick(&mut self, now: Moment, settings: &SuspensionSettings) -> Tick {
+    pub fn advance_time(&mut self, now: Moment, settings: &SuspensionSettings) -> Tick {
         match &mut self.waits {
             Waits::ForHand => Tick::GoesOn,
             Waits::ForProbe(from) => {
@@ -148,7 +148,7 @@ impl Suspension {
     }
 
     /// Says whether a message is kept, or goes out as the probe that is due.
-    pub fn turn(&mut self, now: Moment, message_id: Option<&str>, fit: Fit) -> Turn {
+    pub fn take_turn(&mut self, now: Moment, message_id: Option<&str>, fit: Fit) -> Turn {
         match (&self.waits, fit) {
             (Waits::ForProbe(from), Fit::ForProbe) if now >= *from => {
                 self.waits = Waits::ForNews(Probe {
@@ -187,7 +187,7 @@ impl Suspension {
 
     /// A failure was reported. If it is the probe's, the next waits longer; where it says something about that message alone, it waits
     /// as long again. One that may or may not be the probe's is taken for it: mail is kept, and nothing is lost by that.
-    pub fn fail(&mut self, failure: &Failure, settings: &SuspensionSettings) {
+    pub fn note_failure(&mut self, failure: &Failure, settings: &SuspensionSettings) {
         if !self.is_about_probe(failure.id.as_deref()) {
             return;
         }
@@ -203,7 +203,7 @@ impl Suspension {
     }
 
     /// The probe is late: news of it will take longer, but not for ever.
-    pub fn delay(&mut self, message_id: Option<&str>, now: Moment) {
+    pub fn note_delay(&mut self, message_id: Option<&str>, now: Moment) {
         if self.is_about_probe(message_id)
             && let Waits::ForNews(Probe {
                 at,

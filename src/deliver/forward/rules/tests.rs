@@ -26,7 +26,7 @@ fn settings() -> SuspensionSettings {
 }
 
 fn at(seconds: u64) -> Moment {
-    Moment::at(BEGIN).after(seconds)
+    Moment::from_seconds(BEGIN).after(seconds)
 }
 
 fn blame(kind: ReportKind, class: FailureClass, proof: Proof, id: &str) -> ForwardFailure {
@@ -67,7 +67,7 @@ impl Run {
         self.count += 1;
         let id = format!("<report-{}@x.test>", self.count);
         self.routes
-            .reported(blame, Some(&id), "a@a.test", at(self.now), &settings());
+            .take_report(blame, Some(&id), "a@a.test", at(self.now), &settings());
         self
     }
 
@@ -92,18 +92,19 @@ impl Run {
         self.count += 1;
         let id = format!("<{}@s.test>", self.count);
         let reply = SendmailReply::read(Ending::Status(status), printed);
-        let failure = Failure::refused(&reply, Some(&id), at(self.now));
-        self.routes.refused(B, "a@a.test", &failure, &settings());
+        let failure = Failure::from_reply(&reply, Some(&id), at(self.now));
+        self.routes.count_refusal(B, "a@a.test", &failure, &settings());
         self
     }
 
     fn pass(&mut self, id: &str) -> Pass {
-        self.routes.pass(B, Some(id), Fit::ForProbe, at(self.now), &settings())
+        self.routes
+            .ask_pass(B, Some(id), Fit::ForProbe, at(self.now), &settings())
     }
 
     fn is_open(&self) -> bool {
         let mut routes = self.routes.clone();
-        routes.pass(B, None, Fit::ForNothing, at(self.now), &settings()) == Pass::Open
+        routes.ask_pass(B, None, Fit::ForNothing, at(self.now), &settings()) == Pass::Open
     }
 
     /// The next message is the probe, and the MTA takes it.
@@ -111,7 +112,7 @@ impl Run {
     fn probe(mut self, id: &str) -> Self {
         let pass = self.pass(id);
         assert!(matches!(pass, Pass::Probe { .. }), "{pass:?}");
-        self.routes.taken(B, pass, at(self.now), &settings());
+        self.routes.count_taken(B, pass, at(self.now), &settings());
         self
     }
 
@@ -124,7 +125,7 @@ impl Run {
     fn told(&mut self) -> Vec<(To, DestinationEvent)> {
         let told = self.routes.take_due(at(self.now));
         for notice in &told {
-            self.routes.written(notice.number);
+            self.routes.note_written(notice.number);
         }
         told.into_iter().map(|notice| (notice.to, notice.event)).collect()
     }
@@ -184,7 +185,7 @@ fn what_nobody_can_read_counts_when_it_repeats() {
         let mut suspended_on = None;
         for number in 0..60_u64 {
             for _ in 0..taken {
-                run.routes.taken(B, Pass::Open, at(run.now), &settings());
+                run.routes.count_taken(B, Pass::Open, at(run.now), &settings());
             }
             let mut about = failed(FailureClass::Neither, Proof::Token, &format!("<{number}@s.test>"));
             about.sender = Some(format!("s{}@s.test", number % senders));
@@ -225,7 +226,7 @@ fn refusals_that_nobody_can_read_take_longer() {
         let mut suspended_on = None;
         for _ in 0..60 {
             for _ in 0..taken {
-                run.routes.taken(B, Pass::Open, at(run.now), &settings());
+                run.routes.count_taken(B, Pass::Open, at(run.now), &settings());
             }
             run = run.unread(basis);
             if !run.is_open() {
@@ -254,7 +255,7 @@ fn a_mailbox_that_is_full_now_and_then_is_no_dead_one() {
         let mut run = Run::default();
         for day in 0..30 {
             for _ in 0..taken {
-                run.routes.taken(B, Pass::Open, at(run.now), &settings());
+                run.routes.count_taken(B, Pass::Open, at(run.now), &settings());
             }
             for number in 0..failures {
                 let id = format!("<{day}.{number}@s.test>");
@@ -347,7 +348,7 @@ fn what_anybody_could_write_suspends_nothing_that_takes_mail() {
         let mut stayed_open = true;
         for day in 0..60 {
             for _ in 0..taken {
-                run.routes.taken(B, Pass::Open, at(run.now), &settings());
+                run.routes.count_taken(B, Pass::Open, at(run.now), &settings());
             }
             for number in 0..failures {
                 let id = format!("<{day}.{number}@forged.test>");
@@ -384,7 +385,7 @@ fn probes_come_later_and_later_and_never_stop() {
         run = run.later(hours * HOUR - 1);
         assert!(matches!(run.pass("<early@s.test>"), Pass::Keep { .. }), "{hours}");
         run = run.later(1);
-        let null = run.routes.pass(B, None, Fit::ForNothing, at(run.now), &settings());
+        let null = run.routes.ask_pass(B, None, Fit::ForNothing, at(run.now), &settings());
         assert!(matches!(null, Pass::Keep { .. }), "nothing would be heard of it");
         let id = format!("<probe-{hours}@s.test>");
         run = run.probe(&id);
@@ -483,7 +484,7 @@ fn what_a_hand_suspends_only_a_hand_opens() {
     assert_eq!(run.told(), [(To::User, DestinationEvent::SuspendedByHand)]);
     run = run.storm().later(365 * DAY);
     assert!(matches!(run.pass("<1@s.test>"), Pass::Keep { .. }));
-    run.routes.kept(B);
+    run.routes.count_kept(B);
     assert_eq!(
         run.routes.resume("B@B.test", at(run.now), &settings()),
         DestinationState::Suspended
@@ -523,7 +524,7 @@ fn a_clock_that_was_wrong_holds_nothing_for_ever() {
                 Pass::Open => {
                     open_on = open_on.or(Some(hour / 24));
                 }
-                pass @ Pass::Probe { .. } => run.routes.taken(B, pass, at(run.now), &settings()),
+                pass @ Pass::Probe { .. } => run.routes.count_taken(B, pass, at(run.now), &settings()),
                 Pass::Keep { .. } => {}
             }
             run = run.later(HOUR);
@@ -531,7 +532,7 @@ fn a_clock_that_was_wrong_holds_nothing_for_ever() {
         assert!(open_on.is_some_and(|day| day <= days), "{name}: {open_on:?}");
     }
     let mut run = future();
-    assert!(run.routes.owes(at(0)), "a notice");
+    assert!(run.routes.is_notice_due(at(0)), "a notice");
     assert_eq!(run.routes.take_due(at(0)).len(), 2);
 }
 
@@ -545,18 +546,21 @@ fn a_notice_is_due_until_it_is_written() {
         "one run has them"
     );
     let user = first.first().map(|notice| notice.number).unwrap_or_default();
-    run.routes.written(user);
+    run.routes.note_written(user);
     let admin = first.last().map(|notice| notice.number).unwrap_or_default();
     assert_eq!(run.routes.not_written(admin, at(0)), None);
-    assert!(!run.routes.owes(at(299)) && run.routes.owes(at(300)));
+    assert!(!run.routes.is_notice_due(at(299)) && run.routes.is_notice_due(at(300)));
     assert_eq!(run.routes.take_due(at(300)).len(), 1);
     // The run that had it was killed.
-    assert!(!run.routes.owes(at(899)) && run.routes.owes(at(900)));
+    assert!(!run.routes.is_notice_due(at(899)) && run.routes.is_notice_due(at(900)));
     let mut now = 900;
     let mut tries = 0;
     while run.routes.not_written(admin, at(now)).is_none() {
         tries += 1;
-        assert!(!run.routes.owes(at(now)) && run.routes.owes(at(now + DAY)), "{tries}");
+        assert!(
+            !run.routes.is_notice_due(at(now)) && run.routes.is_notice_due(at(now + DAY)),
+            "{tries}"
+        );
         now += DAY;
     }
     assert_eq!(tries, 14, "given up after two weeks");
@@ -578,8 +582,8 @@ fn what_works_is_forgotten_and_the_rest_is_bounded() {
             message_id: Some(format!("<{number}@{}>", "x".repeat(10_000))),
             ..LostMessage::default()
         };
-        run.routes.lose(&lost, at(0));
-        run.routes.lose(&lost, at(1));
+        run.routes.note_lost(&lost, at(0));
+        run.routes.note_lost(&lost, at(1));
     }
     assert_eq!((run.routes.lost.len(), run.routes.lost_before), (100, 7));
 }
@@ -633,9 +637,9 @@ proptest! {
         let settings = SuspensionSettings { quiet: Age::seconds(if slow { DAY } else { HOUR }), ..settings() };
         let mut routes = Destinations::default();
         let mut by_hand = [false; 4];
-        let mut now = Moment::at(BEGIN);
+        let mut now = Moment::from_seconds(BEGIN);
         for (pause, what, detail, which) in events {
-            now = Moment::at(now.seconds().saturating_add(pause));
+            now = Moment::from_seconds(now.seconds().saturating_add(pause));
             let to = format!("b{which}@b.test");
             let id = format!("<{detail}@s.test>");
             let hand = by_hand.get_mut(usize::from(which));
@@ -644,28 +648,28 @@ proptest! {
                     let (class, proof) = kind_of(detail.wrapping_add(what));
                     let mut about = failed(class, proof, if what == 0 { "" } else { &id });
                     about.destination = to;
-                    routes.reported(&about, Some(&id), "a@a.test", now, &settings);
+                    routes.take_report(&about, Some(&id), "a@a.test", now, &settings);
                 }
                 5 => {
                     let mut about = blame(ReportKind::Delay, FailureClass::Soft, Proof::Token, &id);
                     about.destination = to;
-                    routes.reported(&about, None, "a@a.test", now, &settings);
+                    routes.take_report(&about, None, "a@a.test", now, &settings);
                 }
                 6 => {
                     let said = [(67, ""), (69, ""), (69, "quota"), (65, "spam")];
                     let (status, printed) = said.get(usize::from(detail % 4)).copied().unwrap_or_default();
                     let reply = SendmailReply::read(Ending::Status(status), printed);
-                    routes.refused(&to, "a@a.test", &Failure::refused(&reply, Some(&id), now), &settings);
+                    routes.count_refusal(&to, "a@a.test", &Failure::from_reply(&reply, Some(&id), now), &settings);
                 }
                 7..=9 => {
                     let fit = if detail == 0 { Fit::ForNothing } else { Fit::ForProbe };
-                    let pass = routes.pass(&to, Some(&id), fit, now, &settings);
+                    let pass = routes.ask_pass(&to, Some(&id), fit, now, &settings);
                     match (pass, detail) {
-                        (Pass::Keep { .. }, _) => routes.kept(&to),
+                        (Pass::Keep { .. }, _) => routes.count_kept(&to),
                         (Pass::Open | Pass::Probe { .. }, 1) => routes.probe_stayed(&to, now),
                         // The run was killed.
                         (Pass::Open | Pass::Probe { .. }, 2) => {}
-                        (Pass::Open | Pass::Probe { .. }, _) => routes.taken(&to, pass, now, &settings),
+                        (Pass::Open | Pass::Probe { .. }, _) => routes.count_taken(&to, pass, now, &settings),
                     }
                 }
                 10 if detail == 0 => {
@@ -679,7 +683,7 @@ proptest! {
                 _ => {
                     for notice in routes.take_due(now) {
                         match detail % 3 {
-                            0 => routes.written(notice.number),
+                            0 => routes.note_written(notice.number),
                             1 => drop(routes.not_written(notice.number, now)),
                             _ => {}
                         }
@@ -701,10 +705,10 @@ proptest! {
             let mut opened = false;
             // A message an hour, all of which arrive and none of which is reported as failed.
             for _ in 0..24 * 9 {
-                let pass = routes.pass(&to, Some("<new@s.test>"), Fit::ForProbe, then, &settings);
+                let pass = routes.ask_pass(&to, Some("<new@s.test>"), Fit::ForProbe, then, &settings);
                 opened |= pass == Pass::Open;
                 if matches!(pass, Pass::Open | Pass::Probe { .. }) {
-                    routes.taken(&to, pass, then, &settings);
+                    routes.count_taken(&to, pass, then, &settings);
                 }
                 then = then.after(HOUR);
             }
@@ -725,7 +729,7 @@ fn refusals_are_sorted_by_what_sendmail_says() {
         (ended(69, "552 5.3.4 message too big"), FailureClass::Message),
         (ended(65, "mailbox full"), FailureClass::Soft),
     ] {
-        let failure = Failure::refused(&reply, None, at(0));
+        let failure = Failure::from_reply(&reply, None, at(0));
         assert_eq!(
             (failure.class, failure.source),
             (class, FailureSource::Sendmail),

@@ -69,7 +69,7 @@ impl TokenTests {
     }
 
     /// A test message is about to be sent.
-    pub fn send(&mut self, address: &str, now: Moment) {
+    pub fn note_sending(&mut self, address: &str, now: Moment) {
         let test = self.addresses.entry(key(address)).or_default();
         test.tests = test.tests.saturating_add(1);
         test.sent_at = Some(now);
@@ -83,7 +83,7 @@ impl TokenTests {
     }
 
     /// It was reported, or refused.
-    pub fn fail(&mut self, address: &str, now: Moment) {
+    pub fn note_failure(&mut self, address: &str, now: Moment) {
         if let Some(test) = self.addresses.get_mut(&key(address)) {
             (test.home_at, test.failed_at) = (None, Some(now));
         }
@@ -111,32 +111,32 @@ mod tests {
         let mut tests = TokenTests::default();
         let mut sent_on = Vec::new();
         for day in 0..100 {
-            let now = Moment::at(0).after(day * DAY);
+            let now = Moment::from_seconds(0).after(day * DAY);
             if tests.is_due("A@a.test", now) {
-                tests.send("a@a.test", now);
+                tests.note_sending("a@a.test", now);
                 sent_on.push(day);
             }
         }
         assert_eq!(sent_on, [0, 1, 3, 7, 15, 31, 63, 95]);
         assert!(!tests.of("a@a.test").is_home());
-        let now = Moment::at(0).after(100 * DAY);
+        let now = Moment::from_seconds(0).after(100 * DAY);
         tests.come_home("a@a.test", now);
         assert!(tests.of("a@a.test").is_home() && !tests.is_due("a@a.test", now.after(OLD - 1)));
         assert!(tests.is_due("a@a.test", now.after(OLD)));
-        tests.send("a@a.test", now.after(OLD));
+        tests.note_sending("a@a.test", now.after(OLD));
         assert!(tests.of("a@a.test").is_home(), "it holds meanwhile");
-        tests.fail("a@a.test", now.after(OLD + 1));
+        tests.note_failure("a@a.test", now.after(OLD + 1));
         assert!(!tests.of("a@a.test").is_home());
     }
 
     #[test]
     fn what_was_never_sent_never_comes_home() {
         let mut tests = TokenTests::default();
-        tests.come_home("a@a.test", Moment::at(1));
+        tests.come_home("a@a.test", Moment::from_seconds(1));
         assert_eq!(tests, TokenTests::default());
         for n in 0..ADDRESSES {
-            tests.send(&format!("a{n}@a.test"), Moment::at(1));
+            tests.note_sending(&format!("a{n}@a.test"), Moment::from_seconds(1));
         }
-        assert!(!tests.is_due("a@a.test", Moment::at(1)));
+        assert!(!tests.is_due("a@a.test", Moment::from_seconds(1)));
     }
 }

@@ -72,7 +72,7 @@ impl DotlockDraft {
     pub fn named(mailbox: &Path, place: Option<&Arc<SpoolDirAccess>>) -> io::Result<(File, Option<TemporaryName>)> {
         let unique = format!(
             ".lock.{}.{}.{:08x}",
-            Identity::host(),
+            Identity::host_word(),
             std::process::id(),
             fastrand::u32(..)
         );

@@ -68,7 +68,7 @@ impl Dotlock {
 
 /// Tells whether a dotlock's content says that a spoolguard on another host made it.
 pub fn is_of_another_host(text: &str) -> bool {
-    Identity::host_in(text).is_some_and(|host| host != Identity::host())
+    Identity::host_in(text).is_some_and(|host| host != Identity::host_word())
 }
 
 /// Gives a draft its name, in one of the ways that file systems know.

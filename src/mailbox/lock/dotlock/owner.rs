@@ -19,19 +19,19 @@ impl Identity {
     pub fn own() -> Self {
         Self {
             pid: std::process::id(),
-            boot: Self::boot(),
+            boot: Self::boot_id(),
         }
     }
 
     /// Names this start of this kernel; processes in other containers of the same machine share it.
-    pub fn boot() -> String {
+    pub fn boot_id() -> String {
         read_small(Path::new("/proc/sys/kernel/random/boot_id"))
             .trim()
             .to_owned()
     }
 
     /// Names this host, in one word.
-    pub fn host() -> String {
+    pub fn host_word() -> String {
         host_name().replace(['/', '\n', ' '], "_")
     }
 
@@ -63,7 +63,7 @@ impl Identity {
 impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}", self.pid)?;
-        writeln!(f, "spoolguard host={} boot={}", Self::host(), self.boot)
+        writeln!(f, "spoolguard host={} boot={}", Self::host_word(), self.boot)
     }
 }
 

@@ -98,8 +98,8 @@ pub fn is_dead(path: &Path, stat: &std::fs::Metadata) -> bool {
 fn dies_with_its_lock(text: &str, stat: &std::fs::Metadata, file: Option<&File>) -> bool {
     let is_local = || file.is_some_and(|file| !is_on_nfs(file));
     match Identity::read(text) {
-        Some(identity) if identity.boot == Identity::boot() => true,
-        Some(_) => Identity::host_in(text) == Some(Identity::host()) && is_local(),
+        Some(identity) if identity.boot == Identity::boot_id() => true,
+        Some(_) => Identity::host_in(text) == Some(Identity::host_word()) && is_local(),
         None => stat.is_file() && stat.len() == 0 && is_before_boot(stat) && is_local(),
     }
 }

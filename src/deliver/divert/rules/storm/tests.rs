@@ -41,7 +41,7 @@ fn of_equal_reports_a_few_are_sent_and_the_rest_counted() {
         .collect();
     assert_eq!(steps.iter().filter(|step| **step == Step::Send).count(), 3);
     assert_eq!(steps.get(3), Some(&Step::Hold(HeldBackReason::Equal(3))));
-    assert_eq!(state.untold().held, 197);
+    assert_eq!(state.count_untold().held, 197);
     // A day without one, and its first is news again.
     assert_eq!(
         state.judge(&report(1), 1199 + DAY, &limits(3, 20)),
@@ -49,7 +49,7 @@ fn of_equal_reports_a_few_are_sent_and_the_rest_counted() {
     );
     let digest = state.begin_digest(1200 + DAY);
     assert_eq!(digest.as_ref().map(|digest| digest.tally().held), Some(198));
-    state.told(&digest.unwrap_or_else(|| unreachable!()));
+    state.note_told(&digest.unwrap_or_else(|| unreachable!()));
     assert_eq!(state.judge(&report(1), 1199 + 2 * DAY, &limits(3, 20)), Step::Send);
 }
 
@@ -83,13 +83,13 @@ fn mail_is_a_copy_only_when_the_first_arrived() {
     // A run that was killed neither says that it arrived nor gives its place back.
     assert_eq!(state.judge(&mail, 0, &one), Step::Send);
     assert_eq!(state.judge(&mail, 1, &one), Step::Send);
-    state.arrived(&mail, 2);
+    state.note_arrival(&mail, 2);
     assert_eq!(state.judge(&mail, 3, &one), Step::Hold(HeldBackReason::Equal(1)));
     assert_eq!(
         state.admin_is_full(&print(2, Expendable::No), 3),
         Step::Keep(HeldBackReason::Full)
     );
-    assert_eq!(state.counts(4).admin_full_at, Some(3));
+    assert_eq!(state.count_all(4).admin_full_at, Some(3));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_place_that_is_given_back_can_be_taken_again() {
     assert_eq!(state.judge(&report(1), 10, &one), Step::Send);
     assert_eq!(state.judge(&report(1), 10, &one), Step::Hold(HeldBackReason::Equal(1)));
     assert_eq!(state.judge(&report(2), 10, &one), Step::Hold(HeldBackReason::Budget(1)));
-    assert_eq!(state.counts(10).totals.sent, 1);
+    assert_eq!(state.count_all(10).totals.sent, 1);
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn a_digest_waits_for_its_hour_and_is_tried_once_in_it() {
     };
     assert_eq!(second.tally().held, 3);
     let _ = state.judge(&report(1), 2 * HOUR + 1, &limits(3, 20));
-    state.told(&second);
-    assert_eq!(state.untold().held, 1, "what came meanwhile is told next");
+    state.note_told(&second);
+    assert_eq!(state.count_untold().held, 1, "what came meanwhile is told next");
     assert!(state.begin_digest(3 * HOUR).is_some());
 }
 
@@ -148,7 +148,7 @@ fn what_could_not_be_held_is_counted_where_it_is() {
             pushed_out: 0,
         },
     };
-    assert_eq!(state.counts(1), want);
+    assert_eq!(state.count_all(1), want);
 }
 
 #[test]
@@ -227,7 +227,7 @@ proptest! {
             received += 1;
             match step {
                 Step::Send => {
-                    state.arrived(&print, now);
+                    state.note_arrival(&print, now);
                     *arrived.entry(print.key.clone()).or_default() += 1;
                     sent.push(now);
                 }
@@ -251,15 +251,15 @@ proptest! {
                 if matches!(event.digest, Fate::Arrives) {
                     told += digest.tally().all();
                     told_pushed_out += pushed_out;
-                    state.told(&digest);
+                    state.note_told(&digest);
                 }
             }
             let within = sent.iter().rev().take_while(|then| now - **then < HOUR).count();
             prop_assert!(within <= budget, "{within} within an hour");
-            let totals = state.counts(now).totals;
+            let totals = state.count_all(now).totals;
             prop_assert_eq!(sent.len() as u64 + shelf + pushed_out + kept, received);
             prop_assert_eq!((totals.sent, totals.held, totals.kept), (sent.len() as u64, shelf + pushed_out, kept));
-            prop_assert_eq!(told + state.untold().all(), totals.held + totals.kept);
+            prop_assert_eq!(told + state.count_untold().all(), totals.held + totals.kept);
             prop_assert_eq!((told_pushed_out + state.pushed_out, totals.pushed_out), (pushed_out, pushed_out));
             prop_assert!(state.storms.len() <= MOST_STORMS && state.sent.len() <= budget);
         }

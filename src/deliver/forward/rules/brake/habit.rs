@@ -4,7 +4,7 @@ use super::{ArrivalPattern, EPISODE, HandedOverBy, LEARNED, SIMILAR, SOON, TIERS
 use crate::deliver::forward::rules::past::{Past, Was};
 
 impl Weighing<'_> {
-    pub(super) fn habit(&self, within: i64) -> ArrivalPattern {
+    pub(super) fn arrival_pattern(&self, within: i64) -> ArrivalPattern {
         let mut known = TIERS.iter().zip(self.habits);
         known
             .find(|(tier, _)| **tier == within)
