@@ -93,7 +93,7 @@ impl World<'_> {
         let (serial, domain) = (self.serial, self.plan.domain(host));
         let marked = match manner {
             Manner::Marked => true,
-            Manner::Plain => false,
+            Manner::Plain | Manner::Twice => false,
             Manner::Strange | Manner::AnswersAll | Manner::Remails | Manner::Public => {
                 let from = match manner {
                     Manner::Remails => address,
@@ -125,6 +125,10 @@ impl World<'_> {
             if marked { "Auto-Submitted: auto-replied\n" } else { "" },
         );
         self.submit(host, &address, &transit.sender, text.as_bytes(), transit.line);
+        if manner == Manner::Twice {
+            let again = text.replace("Message-ID: <answer", "Message-ID: <again");
+            self.submit(host, &address, &transit.sender, again.as_bytes(), transit.line);
+        }
     }
 
     /// A list takes neither reports nor its own mail.

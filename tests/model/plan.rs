@@ -110,6 +110,8 @@ pub enum Manner {
     AnswersAll,
     /// A gateway: the text goes back to the envelope sender as a new message.
     Remails,
+    /// Each message twice, from its own address, without a mark.
+    Twice,
     /// In the name of whoever forwards there, as the desk of an address that everybody knows.
     Public,
 }
@@ -316,6 +318,7 @@ impl Plan {
         };
         let on: u64 = match &self.people[person].role {
             Role::Guard(_) | Role::Mailbox => 0,
+            Role::Responder { manner: Manner::Twice } => 2,
             Role::Responder { .. } => 1,
             role => role.targets().iter().map(|to| self.weight(*to)).sum(),
         };
