@@ -115,8 +115,15 @@ pub fn find_runner() -> Account {
 /// but that tells which one is meant.
 fn own(variable: impl Fn(&str) -> Option<String>) -> Result<Account, Error> {
     let uid = Uid::current().as_raw();
+    let names: Vec<String> = NAME_VARIABLES.iter().filter_map(|name| variable(name)).collect();
+    if let Some(name) = names.first().filter(|name| is_user_name(name))
+        && let Some(user) = passwd::local_by_name(name).map_err(unanswered)?
+        && user.uid == uid
+    {
+        return Ok(Account::of(user));
+    }
     let ours = passwd::by_uid(uid).map_err(unanswered)?;
-    for name in NAME_VARIABLES.iter().filter_map(|name| variable(name)) {
+    for name in names {
         if let Some(user) = ours.iter().find(|user| user.name == name) {
             return Ok(Account::of(user.clone()));
         }

@@ -45,13 +45,20 @@ pub struct PasswdEntry {
 /// # Errors
 /// When the files cannot be read, or a source of the name service could not be asked.
 pub fn by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
-    let is_it = |entry: &PasswdEntry| entry.name == name;
-    match first(Path::new(PASSWD), &format!("{name}:"), |line| {
-        PasswdEntry::read(line).filter(is_it)
-    })? {
+    match local_by_name(name)? {
         Some(entry) => Ok(Some(entry)),
-        None => look_further(name, is_it),
+        None => look_further(name, |entry| entry.name == name),
     }
+}
+
+/// The first user of `/etc/passwd` called `name`. A name stands in fewer lines than a number, and nothing behind it is read.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn local_by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
+    first(Path::new(PASSWD), &format!("{name}:"), |line| {
+        PasswdEntry::read(line).filter(|entry| entry.name == name)
+    })
 }
 
 /// The users with the number `uid`: those of `/etc/passwd`, in its order, else the one that the name service has.
