@@ -76,8 +76,8 @@ impl History {
         found
     }
 
-    /// The last lines, the oldest first: as much as stands in `bytes`.
-    pub fn recent(&self, bytes: u64) -> Vec<String> {
+    /// The last lines, one below the other, the oldest first: as much as stands in `bytes`, and what is no line among them.
+    pub fn recent(&self, bytes: u64) -> String {
         let mut text = Vec::new();
         let mut left = bytes;
         for part in &self.files {
@@ -91,15 +91,17 @@ impl History {
                 continue;
             }
             left = left.saturating_sub(length);
-            piece.push(b'\n');
-            piece.extend_from_slice(&text);
+            if !text.is_empty() {
+                piece.push(b'\n');
+                piece.extend_from_slice(&text);
+            }
             text = piece;
         }
-        text.split(|b| *b == b'\n')
-            .filter_map(|line| std::str::from_utf8(line).ok())
-            .filter(|line| HistoryLine::read(line).is_some())
-            .map(str::to_owned)
-            .collect()
+        String::from_utf8(text).unwrap_or_else(|damaged| {
+            let lines = damaged.as_bytes().split(|b| *b == b'\n');
+            let lines: Vec<_> = lines.filter_map(|line| std::str::from_utf8(line).ok()).collect();
+            lines.join("\n")
+        })
     }
 }
 

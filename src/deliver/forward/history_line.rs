@@ -1,6 +1,8 @@
 //! One line of the history: what became of one message at one destination, and where the lines before it stand that are about the
 //! same. What a message or an address says opens no line and ends none.
 
+use memchr::memchr;
+
 use crate::message::key::{short_hash, split_halves};
 
 /// A line is never longer than this, in bytes.
@@ -149,13 +151,16 @@ impl<'a> HistoryLine<'a> {
 
     /// Reads a line without its line end.
     pub fn read(line: &'a str) -> Option<Self> {
-        let mut words = line.split(' ');
-        let at = words.next()?.parse().ok()?;
-        let mut word = || words.next().filter(|word| !word.is_empty());
-        let (name, destination, sender, sketch, before, fate) = (word()?, word()?, word()?, word()?, word()?, word()?);
-        if words.next().is_some() {
-            return None;
-        }
+        let mut rest = line;
+        let mut word = || {
+            let (word, behind) = rest.split_at_checked(memchr(b' ', rest.as_bytes())?)?;
+            rest = behind.get(1..)?;
+            Some(word).filter(|word| !word.is_empty())
+        };
+        let at = word()?.parse().ok()?;
+        let (name, destination, sender, sketch, before) = (word()?, word()?, word()?, word()?, word()?);
+        // The last: with more behind it, it would be no fate.
+        let fate = rest;
         Some(Self {
             at,
             name,
@@ -165,6 +170,21 @@ impl<'a> HistoryLine<'a> {
             sketch,
             before,
         })
+    }
+
+    /// Reads each line of a text; what is none is passed over.
+    pub fn read_all(text: &'a str) -> impl Iterator<Item = Self> {
+        let mut rest = Some(text);
+        let lines = std::iter::from_fn(move || {
+            let text = rest?;
+            let (line, behind) = match memchr(b'\n', text.as_bytes()) {
+                Some(at) => (text.get(..at)?, text.get(at + 1..)),
+                None => (text, None),
+            };
+            rest = behind;
+            Some(line)
+        });
+        lines.filter_map(Self::read)
     }
 
     /// The line as it is written; `before` says where the last line about each of its subjects stands.

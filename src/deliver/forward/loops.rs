@@ -57,7 +57,7 @@ pub fn part_destinations(run: &Run, delivery: &Delivery<'_>, history: &History, 
     );
     let now = delivery.date.unix_timestamp();
     let recent = recent(history, now);
-    let lines: Vec<HistoryLine<'_>> = recent.iter().filter_map(|text| HistoryLine::read(text)).collect();
+    let lines: Vec<HistoryLine<'_>> = HistoryLine::read_all(&recent).collect();
     let answered = answered(history, &arrival);
     let answered: Vec<HistoryLine<'_>> = answered.iter().filter_map(|text| HistoryLine::read(text)).collect();
     for destination in destinations {
@@ -79,13 +79,14 @@ pub fn part_destinations(run: &Run, delivery: &Delivery<'_>, history: &History, 
 }
 
 /// The last lines, as far as they are needed.
-fn recent(history: &History, now: i64) -> Vec<String> {
-    let lines = history.recent(RECENT_BYTES);
-    let is_young = |text: &String| HistoryLine::read(text).is_some_and(|line| now.saturating_sub(line.at) < HOUR);
-    if lines.first().is_some_and(is_young) && lines.len() > 100 {
+fn recent(history: &History, now: i64) -> String {
+    let text = history.recent(RECENT_BYTES);
+    let is_young = |line: HistoryLine<'_>| now.saturating_sub(line.at) < HOUR;
+    let is_all = (text.len() as u64) < RECENT_BYTES;
+    if !is_all && HistoryLine::read_all(&text).next().is_some_and(is_young) {
         history.recent(FLOOD_BYTES)
     } else {
-        lines
+        text
     }
 }
 
@@ -102,9 +103,9 @@ fn past(lines: &[HistoryLine<'_>], destination: &str) -> Vec<Past> {
         Fate::Braked => Some(Was::Braked),
         Fate::Kept | Fate::Gone | Fate::Rescued | Fate::Told | Fate::Answered | Fate::Repeated => None,
     };
-    let own = lines
-        .iter()
-        .filter(|line| is_same_address(line.destination, destination));
+    let is_own =
+        |line: &&HistoryLine<'_>| line.destination == destination || is_same_address(line.destination, destination);
+    let own = lines.iter().filter(is_own);
     own.filter_map(|line| {
         Some(Past {
             at: line.at,

@@ -20,7 +20,9 @@ fn line(at: i64, name: &str) -> HistoryLine<'_> {
 
 fn lines(dir: &Path) -> Vec<String> {
     let history = open_history(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
-    history.recent(1 << 20)
+    let text = history.recent(1 << 20);
+    let is_line = |text: &&str| HistoryLine::read(text).is_some();
+    text.lines().filter(is_line).map(str::to_owned).collect()
 }
 
 fn names(dir: &Path) -> Vec<String> {

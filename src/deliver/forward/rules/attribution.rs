@@ -210,12 +210,13 @@ pub fn is_same_address(one: &str, other: &str) -> bool {
 /// Tells whether a text is an address and nothing else, in letters and digits that can be compared as they stand.
 fn is_bare(text: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'=');
-    let halves = |(local, domain): (&str, &str)| {
-        !local.is_empty()
-            && domain.ends_with(|c: char| c.is_ascii_alphanumeric())
-            && (local.bytes().chain(domain.bytes())).all(is_plain)
-    };
-    text.split_once('@').is_some_and(halves)
+    let (mut marks, mut are_plain) = (0, true);
+    for byte in text.bytes() {
+        marks += u32::from(byte == b'@');
+        are_plain &= byte == b'@' || is_plain(byte);
+    }
+    let ends_well = text.as_bytes().last().is_some_and(u8::is_ascii_alphanumeric);
+    marks == 1 && are_plain && ends_well && !text.starts_with('@')
 }
 
 /// A report that quotes nothing but our mark proves little, and an old one nothing: mailboxes are full of reports that some hand may

@@ -26,6 +26,7 @@ pub mod pending_notices;
 pub mod sketch;
 pub mod suspension;
 pub mod suspension_reason;
+pub mod text_hash;
 pub mod token_test;
 
 pub use destinations::{Destination, DestinationState, Destinations, Pass};

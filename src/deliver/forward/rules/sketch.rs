@@ -5,13 +5,15 @@
 
 use std::collections::BTreeSet;
 
+use memchr::memchr;
+
 use crate::classify::verdict::{Judgement, Verdict};
+use crate::deliver::forward::rules::text_hash::{hash_pieces, hash_text};
 use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
 use crate::message::key::of_id;
-use crate::message::mime::{MimeParts, PartKind};
-use crate::message::text::{decoded_value, normalize_words, part_text};
+use crate::message::text::{decoded_value, normalize_words};
 
 /// As many words of a subject are remembered.
 pub const SUBJECT_WORDS: usize = 10;
@@ -22,12 +24,6 @@ const TEXT_PIECES: usize = 8;
 
 /// As many Message-IDs that a message names are looked up, the last ones.
 const REFERENCES: usize = 20;
-
-/// As many words of a text are looked at.
-const TEXT_WORDS: usize = 4000;
-
-/// So many words in a row are one piece of a text.
-const PIECE_WORDS: usize = 3;
 
 /// What is remembered of a message that was sent on, or kept instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,27 +64,36 @@ impl Sketch {
             (self.answers, 'r'),
         ];
         let flags: String = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| *flag).collect();
-        let short = |list: &[u16]| list.iter().map(|n| format!("{n:04x}")).collect::<String>();
-        let pieces: String = self.text.iter().map(|n| format!("{n:08x}")).collect();
         let gap = self.gap.map_or_else(String::new, |gap| gap.to_string());
-        format!(
-            "{:x}.{:x}.{flags}.{gap}.{}.{}.{}.{pieces}.{}",
-            self.from,
-            self.source,
-            self.weight,
-            short(&self.subject),
-            short(&self.people),
-            self.hops
-        )
+        let mut text = format!("{:x}.{:x}.{flags}.{gap}.{}.", self.from, self.source, self.weight);
+        let short = |list: &[u16]| list.iter().copied().map(u32::from).collect::<Vec<_>>();
+        for (list, digits) in [
+            (short(&self.subject), 4),
+            (short(&self.people), 4),
+            (self.text.clone(), 8),
+        ] {
+            list.iter().for_each(|number| push_digits(&mut text, *number, digits));
+            text.push('.');
+        }
+        text + &self.hops.to_string()
     }
 
     /// Reads a sketch; none where it is damaged.
     pub fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split('.');
-        let mut part = || parts.next();
+        let mut rest = Some(text);
+        let mut part = || {
+            let text = rest?;
+            let end = memchr(b'.', text.as_bytes()).unwrap_or(text.len());
+            rest = text.get(end + 1..);
+            text.get(..end)
+        };
         let (from, source, flags, gap, weight) = (part()?, part()?, part()?, part()?, part()?);
         let (subject, people, pieces) = (part()?, part()?, part()?);
-        let short = |text: &str| numbers(text, 4).map(|n| u16::try_from(n).unwrap_or(0)).collect();
+        let short = |text: &str| {
+            let mut list = Vec::with_capacity(text.len() / 4);
+            list.extend(numbers(text, 4).map(|n| u16::try_from(n).unwrap_or(0)));
+            list
+        };
         Some(Self {
             from: u32::from_str_radix(from, 16).ok()?,
             source: u32::from_str_radix(source, 16).ok()?,
@@ -112,8 +117,24 @@ impl Sketch {
 }
 
 fn numbers(text: &str, digits: usize) -> impl Iterator<Item = u32> {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(u32::from(digit - b'0')),
+        b'a'..=b'f' => Some(u32::from(digit - b'a') + 10),
+        b'A'..=b'F' => Some(u32::from(digit - b'A') + 10),
+        _ => None,
+    };
     let pieces = text.as_bytes().chunks_exact(digits);
-    pieces.filter_map(|piece| u32::from_str_radix(std::str::from_utf8(piece).ok()?, 16).ok())
+    pieces.filter_map(move |piece| {
+        piece
+            .iter()
+            .try_fold(0, |number, digit| Some(number << 4 | value(*digit)?))
+    })
+}
+
+/// Adds a number of so many hexadecimal digits.
+fn push_digits(text: &mut String, number: u32, digits: u32) {
+    let places = (0..digits).rev();
+    text.extend(places.filter_map(|place| char::from_digit(number >> (4 * place) & 0xf, 16)));
 }
 
 /// A message as it comes in, with all that is compared with sketches.
@@ -177,7 +198,7 @@ impl Arrival {
         let surplus = arrival.references.len().saturating_sub(REFERENCES);
         arrival.references.drain(..surplus);
         arrival.words = subject_words(&subject).collect();
-        arrival.pieces = pieces(message);
+        arrival.pieces = hash_pieces(message);
         arrival.sketch.from = arrival.from.as_ref().map_or(0, |from| hash_text(&whole_address(from)));
         arrival.sketch.is_auto_reply = matches!(judgement.verdict, Verdict::AutoReply(_));
         arrival.sketch.subject = subject_words(&subject).take(SUBJECT_WORDS).collect();
@@ -315,26 +336,6 @@ fn subject_words(subject: &str) -> impl Iterator<Item = u16> {
         .map(|word| low(hash_text(word)))
 }
 
-/// Every piece of the message's text; of a short text, all of it is one.
-fn pieces(message: &Message<'_>) -> BTreeSet<u32> {
-    let parts = MimeParts::of(message);
-    let text = parts.first(PartKind::Text).map(part_text).unwrap_or_default();
-    let text = normalize_words(&text);
-    let words: Vec<&str> = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(TEXT_WORDS)
-        .collect();
-    match words.len() {
-        0 => BTreeSet::new(),
-        1..PIECE_WORDS => BTreeSet::from([hash_text(&words.join(" "))]),
-        _ => words
-            .windows(PIECE_WORDS)
-            .map(|words| hash_text(&words.join(" ")))
-            .collect(),
-    }
-}
-
 /// An address without its extension: answers of one desk have one each.
 pub fn whole_address(address: &Address) -> String {
     let domain = address.domain().unwrap_or_default();
@@ -347,11 +348,4 @@ fn person(address: &Address) -> u16 {
 
 fn low(hash: u32) -> u16 {
     u16::try_from(hash & 0xffff).unwrap_or(0)
-}
-
-/// FNV-1a: the same number in every version of this program, since it is written down.
-pub fn hash_text(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
 }
