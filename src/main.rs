@@ -8,6 +8,8 @@ use std::panic;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+// Its memcpy takes the place of the C library's.
+use spoolguard_copy as _;
 
 use spoolguard::cli::{Cli, fast_path, mistake, shown};
 use spoolguard::deliver::caller;
