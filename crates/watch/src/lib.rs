@@ -12,6 +12,8 @@
 //! Root's child becomes a user, and then must not write to the memory of a process that stays root: it gets a copy of that memory. A group
 //! that the program is installed with is given up by the first process.
 //!
+//! A stack that overflows is answered for, too, before there is a child and where there is none.
+//!
 //! This is a crate of its own because that cannot be written without unsafe code, which spoolguard forbids. There is nothing else in it.
 //! On processors that it does not know, a thread ends the process when its time is over; a call that hangs holds such a process.
 
@@ -51,6 +53,9 @@ pub fn take_all_the_time() {
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod aside;
+
+#[cfg(target_os = "linux")]
+mod overflow;
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod aside {
