@@ -1,9 +1,11 @@
 //! A queue of our own runs before a mailbox: where many bring mail at once, each gets its turn in the order in which they came, and only
 //! the first in the line asks for the locks that all programs share.
 //!
-//! A turn is an flock(2) lock on an empty file in the user's state directory, which no other program knows. A run asks for it while it
-//! holds nothing else, and keeps it until the mailbox's locks are released, so that the kernel wakes the next run and no other. The file is
-//! made when a mailbox is found locked; a mailbox that nobody ever waits for has none.
+//! The queue is a file in the user's state directory, which no other program knows: the last number that was taken. Each run takes the next
+//! one, locks the byte of that number, and waits for the byte of the number before, which is free when that run has released the
+//! mailbox. So the kernel wakes the next run and no other, and whoever comes meanwhile comes behind all that wait: with one lock for all, a
+//! newcomer had it before the one who was woken got to run, and some waited three times as long as all on average. A run asks for a
+//! number while it holds nothing else. The file is made when a mailbox is found locked; a mailbox that nobody ever waits for has none.
 //!
 //! The queue protects nothing. A run that has waited for `PATIENCE` asks for the mailbox as if there were no queue, again and again: a run
 //! that is stopped while it has the turn costs the others time, never mail. Where there is no state directory, or it is on a file server,
@@ -12,15 +14,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{PipeReader, Write, pipe};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use fs2::FileExt;
 use nix::fcntl::OFlag;
 use nix::sys::signal::SigSet;
 
+use crate::mailbox::lock::kernel::{lock_byte, unlock_byte, wait_for_byte};
 use crate::sys::cache_file;
 use crate::sys::deadline::{Deadline, Woken};
 use crate::sys::dirs::make_private_dir;
@@ -28,6 +30,13 @@ use crate::sys::filesystem::is_on_nfs;
 
 /// For how long a run waits for its turn before it asks for the mailbox all the same.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The byte that is locked while a number is taken; no number is so large.
+const COUNTER: u64 = 1 << 62;
+
+/// For how long another run may have it: then there is no queue for this one.
+const COUNTER_TRIES: u32 = 50;
+const COUNTER_PAUSE: Duration = Duration::from_micros(200);
 
 /// What the thread that waits for a turn needs.
 const STACK_BYTES: usize = 64 << 10;
@@ -59,7 +68,7 @@ impl Queue {
             path,
             place: Place::Outside,
         };
-        queue.enter(OpenOptions::new().write(true));
+        queue.enter(OpenOptions::new().read(true).write(true));
         queue
     }
 
@@ -82,32 +91,63 @@ impl Queue {
             && let Some(dir) = self.path.as_deref().and_then(Path::parent)
             && make_private_dir(dir).is_ok()
         {
-            self.enter(OpenOptions::new().write(true).create(true).mode(0o600));
+            self.enter(OpenOptions::new().read(true).write(true).create(true).mode(0o600));
         }
     }
 
     fn enter(&mut self, options: &mut OpenOptions) {
         let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-        let opened = self.path.as_ref().map(|path| options.custom_flags(flags).open(path));
-        if let Some(Ok(file)) = opened
+        if let Some(path) = &self.path
+            && let Ok(file) = options.custom_flags(flags).open(path)
             && !is_on_nfs(&file)
+            && let Some(before) = take_number(&file, path)
         {
-            self.place = match FileExt::try_lock_exclusive(&file) {
-                Ok(()) => Place::First { _turn: file },
-                Err(_) => wait_behind(file).unwrap_or(Place::Outside),
+            self.place = match lock_byte(&file, path, before) {
+                Ok(true) => Place::First { _turn: file },
+                Ok(false) => wait_behind(file, before).unwrap_or(Place::Outside),
+                Err(_) => Place::Outside,
             };
         }
     }
 }
 
-/// Has a thread wait for the turn: flock(2) knows no time limit, and a thread ends with the process.
-fn wait_behind(file: File) -> std::io::Result<Place> {
+/// Takes the next number, and the lock on its byte; returns the number before.
+fn take_number(file: &File, path: &Path) -> Option<u64> {
+    let mut tries = 0;
+    while !lock_byte(file, path, COUNTER).ok()? {
+        tries += 1;
+        if tries > COUNTER_TRIES {
+            return None;
+        }
+        thread::sleep(COUNTER_PAUSE);
+    }
+    let before = next_number(file, path);
+    unlock_byte(file, COUNTER).ok()?;
+    before
+}
+
+fn next_number(file: &File, path: &Path) -> Option<u64> {
+    let mut bytes = [0; 8];
+    // A new file is empty.
+    file.read_at(&mut bytes, 0).ok()?;
+    let before = u64::from_le_bytes(bytes) % (COUNTER - 1);
+    let own = before + 1;
+    // Somebody has it already where the file was damaged.
+    if !lock_byte(file, path, own).ok()? {
+        return None;
+    }
+    file.write_all_at(&own.to_le_bytes(), 0).ok()?;
+    Some(before)
+}
+
+/// Has a thread wait for the turn: fcntl(2) knows no time limit, and a thread ends with the process.
+fn wait_behind(file: File, before: u64) -> std::io::Result<Place> {
     let (turn, mut has_turn) = pipe()?;
     let theirs = file.try_clone()?;
     let wait = move || {
         // Signals are for the thread that looks whether there were any.
         let _ = SigSet::all().thread_block();
-        if FileExt::lock_exclusive(&theirs).is_ok() {
+        if wait_for_byte(&theirs, before).is_ok() {
             let _ = has_turn.write_all(b"1");
         }
     };
@@ -150,15 +190,50 @@ mod tests {
         assert!(matches!(other.place, Place::Outside));
         assert!(second.wait(&deadline(), Duration::ZERO) && matches!(second.place, Place::Waiting(..)));
         drop(first);
-        // Which of the two it is, the kernel says; the other one comes next.
-        let mut firsts = 0;
-        while firsts < 2 {
-            for queue in [&mut second, &mut third] {
-                queue.wait(&deadline(), Duration::from_millis(20));
-                if let Place::First { .. } = queue.place {
-                    queue.place = Place::Outside;
-                    firsts += 1;
-                }
+        assert!(third.wait(&deadline(), Duration::from_millis(20)) && matches!(third.place, Place::Waiting(..)));
+        for mut next in [second, third] {
+            while matches!(next.place, Place::Waiting(..)) {
+                next.wait(&deadline(), LONG);
+            }
+            assert!(matches!(next.place, Place::First { .. }));
+        }
+    }
+
+    #[test]
+    fn nobody_overtakes_who_waits() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let join = || Queue::join(Path::new("/var/mail/a"), Some(dir.path()));
+        let mut first = join();
+        first.make();
+        // Each comes while the one before has just been woken.
+        for _ in 0..50 {
+            let mut second = join();
+            drop(first);
+            let third = join();
+            assert!(matches!(third.place, Place::Waiting(..)));
+            while matches!(second.place, Place::Waiting(..)) {
+                second.wait(&deadline(), LONG);
+            }
+            assert!(matches!(second.place, Place::First { .. }));
+            drop(third);
+            first = second;
+        }
+    }
+
+    #[test]
+    fn a_damaged_number_is_a_number() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let join = || Queue::join(Path::new("/var/mail/a"), Some(dir.path()));
+        join().make();
+        let path = join().path.unwrap_or_default();
+        for damage in [&b""[..], b"abc", &[255; 8], &[255; 100]] {
+            assert!(std::fs::write(&path, damage).is_ok());
+            let (first, mut second) = (join(), join());
+            assert!(matches!(first.place, Place::First { .. }), "{damage:?}");
+            assert!(second.wait(&deadline(), Duration::ZERO), "{damage:?}");
+            drop(first);
+            while matches!(second.place, Place::Waiting(..)) {
+                second.wait(&deadline(), LONG);
             }
         }
     }
