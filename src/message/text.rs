@@ -58,18 +58,15 @@ pub fn normalize_words(text: &str) -> String {
 /// The same for what nearly all mail is, several times as fast.
 fn normalize_ascii(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len());
-    let mut is_between = false;
-    for byte in text {
-        // With the vertical tab, as `char::is_whitespace` has it and `u8::is_ascii_whitespace` has not.
-        if matches!(byte, b'\t'..=b'\r' | b' ') {
-            is_between = !out.is_empty();
-            continue;
-        }
-        if std::mem::take(&mut is_between) {
+    // With the vertical tab, as `char::is_whitespace` has it and `u8::is_ascii_whitespace` has not.
+    let words = text.split(|byte| matches!(byte, b'\t'..=b'\r' | b' '));
+    for word in words.filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
             out.push(b' ');
         }
-        out.push(byte.to_ascii_lowercase());
+        out.extend_from_slice(word);
     }
+    out.make_ascii_lowercase();
     String::from_utf8(out).unwrap_or_default()
 }
 
