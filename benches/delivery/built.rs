@@ -12,8 +12,13 @@ const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Compiles a C program of this directory, where there is a compiler that can.
 pub fn compile(stage: &Stage, source: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
+    compile_with("cc", stage, source, name, flags)
+}
+
+/// The same with this compiler.
+pub fn compile_with(compiler: &str, stage: &Stage, source: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
     let to = stage.path("bin").join(name);
-    let status = Command::new("cc")
+    let status = Command::new(compiler)
         .args(["-O2", "-o"])
         .arg(&to)
         .args(flags)

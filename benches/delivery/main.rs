@@ -5,7 +5,7 @@
 //! cargo bench --bench delivery                      # about four minutes, and at first a build of spoolguard without shared libraries
 //! cargo bench --bench delivery -- --full            # more of everything
 //! cargo bench --bench delivery -- --only small,full [--runs N] [--dir DIR] [--mailbox MIB] [--packaged PATH]
-//!     [--dynamic PATH]
+//!     [--dynamic PATH]                              # or "none"
 //! ```
 //!
 //! The sections, for `--only`:
@@ -100,6 +100,7 @@ struct Options {
     runs: u32,
     only: Vec<String>,
     below: PathBuf,
+    /// Where it is, or "none"; else it is built.
     with_libraries: Option<PathBuf>,
     /// What the package has; else what cargo built for musl, where it did.
     packaged: Option<PathBuf>,
@@ -185,10 +186,14 @@ fn main() {
 /// The minimal program and spoolguard, each linked in its ways.
 fn own_programs(stage: &Stage, options: &Options, missing: &mut Vec<String>) -> Vec<Program> {
     let mut programs = Vec::new();
-    for (name, flags) in [("minimal", &[] as &[&str]), ("minimal, static", &["-static"])] {
-        match built::compile(stage, "minimal.c", &name.replace(", ", "-"), flags) {
+    for (name, compiler, flags) in [
+        ("minimal", "cc", &[] as &[&str]),
+        ("minimal, static", "cc", &["-static"]),
+        ("minimal, musl", "musl-gcc", &["-static"]),
+    ] {
+        match built::compile_with(compiler, stage, "minimal.c", &name.replace(", ", "-"), flags) {
             Some(path) => programs.push(Program::own(Kind::Minimal, name, path)),
-            None => missing.push(format!("{name}: needs a C compiler, cc, and its library")),
+            None => missing.push(format!("{name}: needs {compiler} and its library")),
         }
     }
     let as_built = Path::new(env!("CARGO_BIN_EXE_spoolguard"));
@@ -206,6 +211,9 @@ fn own_programs(stage: &Stage, options: &Options, missing: &mut Vec<String>) -> 
     }
     if !elf::is_static(as_built) {
         missing.push("spoolguard, static: there is no libc.a".to_owned());
+        return programs;
+    }
+    if options.with_libraries.as_deref() == Some(Path::new("none")) {
         return programs;
     }
     match options.with_libraries.clone().or_else(built::spoolguard_dynamic) {
