@@ -4,6 +4,7 @@
 //! Looking and noting are one step. Whoever forwards a message holds its turn from before the look until the note is written. The
 //! same message may come for one user by several aliases at once, and the MTA starts a run for each.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::deliver::forward::rules::sketch::Sketch;
 use crate::error::{Category, Error};
 use crate::mailbox::lock::kernel;
 use crate::message::envelope::Sender;
-use crate::message::key::{MessageKey, of_id};
+use crate::message::key::{MessageKey, of_id, split_halves};
 use crate::message::verp::VerpToken;
 use crate::sys::dirs::{make_private_dir, open_own};
 
@@ -242,10 +243,20 @@ pub fn has_it(run: &Run, name: &MessageKey) -> bool {
     read_history(run).is_some_and(|history| has(&lines_about(&history, name)))
 }
 
-/// The same for a message of which nothing but the Message-ID is known.
+/// The same for a message of which nothing but the Message-ID is known. A device may have one for all that it sends: the user has to have
+/// each message of that id.
 pub fn has_id(run: &Run, message_id: &str) -> bool {
-    let known = of_id(message_id).zip(read_history(run));
-    known.is_some_and(|(id, history)| has(&history.lines_about(&HistoryKey::Id(id))))
+    let Some((id, history)) = of_id(message_id).zip(read_history(run)) else {
+        return false;
+    };
+    let texts = history.lines_about(&HistoryKey::Id(id));
+    let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for text in texts {
+        if let Some(name) = HistoryLine::read(&text).map(|line| split_halves(line.name).1.to_owned()) {
+            by_text.entry(name).or_default().push(text);
+        }
+    }
+    !by_text.is_empty() && by_text.values().all(|texts| has(texts))
 }
 
 /// Goes through lines, the latest first.

@@ -349,6 +349,22 @@ fn a_header_that_comes_back_is_no_loss_where_a_copy_was_kept() {
 }
 
 #[test]
+fn a_header_of_a_device_is_a_loss_though_a_copy_of_another_is_there() {
+    let scratch = Scratch::new().set("log.to", "\"stderr\"");
+    let other = ORIGINAL.replace("Hello.", "Page one.").replace("10:00:00", "11:00:00");
+    scratch
+        .forward(ORIGINAL.as_bytes(), &["--keep", "b@b.test"])
+        .go()
+        .ends_with(0);
+    scratch.forward(other.as_bytes(), &["b@b.test"]).go().ends_with(0);
+    let header = &other[..other.find("\n\n").unwrap() + 1];
+    let part = format!("Content-Type: text/rfc822-headers\n\nX-Loop: a@a.test\n{header}");
+    let run = scratch.run(&["-v", "forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
+    let ended = run.input(report_with(&part).as_bytes()).go();
+    ended.ends_with(0).mentions("only the header of a message came back");
+}
+
+#[test]
 fn while_the_mailbox_is_locked_a_report_waits_undoubled() {
     let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     fs::write(scratch.mailbox(), "").unwrap();
