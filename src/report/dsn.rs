@@ -143,7 +143,7 @@ impl Recipient {
     /// Takes what a field of its group says; `value` is without its type.
     fn take(&mut self, field: &Field<'_>, value: String) {
         if field.is("Final-Recipient") {
-            if let Some(address) = address_of(&value) {
+            if let Some(address) = address_of(&value).filter(|address| self.address.is_empty() || !is_x400(address)) {
                 if named_differently(&self.address, &address) {
                     self.original = Some(std::mem::take(&mut self.address));
                 }
@@ -151,7 +151,7 @@ impl Recipient {
             }
         } else if field.is("Original-Recipient") {
             match address_of(&value) {
-                Some(address) if self.address.is_empty() => self.address = address,
+                Some(address) if self.address.is_empty() || is_x400(&self.address) => self.address = address,
                 Some(address) if named_differently(&self.address, &address) => self.original = Some(address),
                 _ => {}
             }
@@ -259,6 +259,11 @@ fn is_address(text: &str) -> bool {
     text.contains('@') && !text.starts_with(['|', '/', '"'])
 }
 
+/// Tells whether it is a name of X.400, `/S=x/O=c/`, to which nobody sends.
+fn is_x400(address: &str) -> bool {
+    address.starts_with('/') && !address.contains('@')
+}
+
 fn named_differently(one: &str, other: &str) -> bool {
     !one.is_empty() && !one.eq_ignore_ascii_case(other)
 }
@@ -302,6 +307,11 @@ mod tests {
         for (text, address, original) in [
             (named.to_owned(), "b@b.test", Some("a@a.test")),
             (named.replace("b@b.test", "|/bin/filter"), "a@a.test", None),
+            (
+                "Original-Recipient: rfc822; o@o.test\nFinal-Recipient: x400; /S=o/O=o/\nStatus: 5.0.0\n".to_owned(),
+                "o@o.test",
+                None,
+            ),
             (
                 format!("Original-Recipient: rfc822;o@o.test\n{named}"),
                 "b@b.test",

@@ -148,11 +148,24 @@ fn with_paragraphs(found: Vec<(usize, String)>, lines: &[&str], text: &str) -> V
 }
 
 /// The only address in `text` beside those in `not`, and beside those that reports ask to write to: it failed, whatever the language.
+/// Where there are several, the only one that is all of a line behind its label.
 pub fn find_only(text: &str, not: &[String]) -> Option<String> {
-    let mut found = text.lines().take(MAX_LINES).filter_map(|line| another_in(line, not));
+    let lines = || text.lines().take(MAX_LINES);
+    only_of(lines(), not).or_else(|| only_of(lines().filter_map(behind_label), not))
+}
+
+fn only_of<'t>(lines: impl Iterator<Item = &'t str>, not: &[String]) -> Option<String> {
+    let mut found = lines.filter_map(|line| another_in(line, not));
     let only = found.by_ref().find(|address| !is_contact(address))?;
     let is_other = |address: String| !is_contact(&address) && !address.eq_ignore_ascii_case(&only);
     (!found.any(is_other)).then_some(only)
+}
+
+/// What stands behind the label of a line, where that is one word: `Destinatario: <b@b.test>`.
+fn behind_label(line: &str) -> Option<&str> {
+    let (_, value) = line.split_once([':', '\u{ff1a}'])?;
+    let value = value.trim();
+    (value.contains('@') && !value.contains(char::is_whitespace)).then_some(value)
 }
 
 /// Tells whether an address is one that reports ask to write to.
@@ -321,6 +334,8 @@ mod tests {
             ("\u{bc1b} b@b.test\n550 no\n", Some("b@b.test")),
             ("a@a.test\nb@b.test\nB@b.test\nsupport@b.test\n", Some("b@b.test")),
             ("b@b.test\nc@c.test\n", None),
+            ("Destinatario: <b@b.test>\n550 no; c@c.test\n", Some("b@b.test")),
+            ("Uno: b@b.test\nDos: c@c.test\n", None),
             ("support@b.test\n", None),
             ("", None),
         ] {

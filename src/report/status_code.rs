@@ -106,7 +106,9 @@ pub fn find_status(text: &str) -> Option<&str> {
         let free = start == 0
             || matches!(
                 bytes.get(start - 1),
-                Some(b' ' | b'\t' | b'\n' | b'(' | b'[' | b'#' | b'<' | b'-' | b':' | b';' | b'"' | b'=' | b'_')
+                Some(
+                    b' ' | b'\t' | b'\n' | b'(' | b'[' | b'#' | b'<' | b'-' | b':' | b';' | b'"' | b'=' | b'_' | b'\''
+                )
             );
         if !opens || !free {
             continue;
@@ -242,6 +244,7 @@ mod tests {
             ("550 5.1.1 <a@a.test>", Some("5.1.1")),
             ("smtp;550-5.7.26 This", Some("5.7.26")),
             ("(#5.1.1)", Some("5.1.1")),
+            ("550-'5.1.1 unknown'", Some("5.1.1")),
             ("#< #5.7.1 smtp;", Some("5.7.1")),
             ("5.4.0.", Some("5.4.0")),
             ("5.4.0.1 said", None),

@@ -6,7 +6,7 @@ use crate::classify::evidence::Evidence;
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
-use crate::message::text::starts_with_ignoring_case;
+use crate::message::text::{decode_transfer_encoding, starts_with_ignoring_case};
 use crate::report::dsn::{DeliveryReport, Recipient, ReportKind, count_fields, kind_of};
 use crate::report::failure::{FailureEvidence, class_of};
 use crate::report::prose::{NamedFailure, find_failed, find_named, find_only, weigh_words};
@@ -53,7 +53,9 @@ pub fn read_report(outline: &MimeParts<'_>, text: &str) -> DeliveryReport {
     let mut report = DeliveryReport::default();
     let mut take = |outline: &MimeParts<'_>| {
         for part in outline.all(PartKind::DeliveryStatus) {
-            let next = DeliveryReport::read(part.body());
+            // Against RFC 6522 section 3, some encode it.
+            let encoding = part.first("Content-Transfer-Encoding").unwrap_or_default();
+            let next = DeliveryReport::read(&decode_transfer_encoding(part.body(), &encoding));
             report.reporting_host = report.reporting_host.take().or(next.reporting_host);
             report.recipients.extend(next.recipients);
         }
