@@ -57,7 +57,7 @@ fn has_status_part(body: &[u8]) -> bool {
 /// Weighs everything.
 pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Weighed {
     // The pseudo message that mail programs keep in a mailbox for themselves (c-client, Dovecot): MAILER-DAEMON wrote it.
-    if evidence.subject.starts_with("don't delete this message") {
+    if evidence.subject.starts_with("don't delete this message") || is_alert(evidence.subject) {
         return Weighed::Nothing;
     }
     let mut score = Score::default();
@@ -112,6 +112,17 @@ pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts:
         bounce.markers.insert(0, marker);
     }
     Weighed::Report(bounce)
+}
+
+/// Tells whether a filter tells its administrator of somebody's message that it stopped (amavisd-new: `BANNED (.exe) FROM ...`). What it
+/// writes to the sender says `FROM YOU`.
+fn is_alert(subject: &str) -> bool {
+    #[rustfmt::skip]
+    const STARTS: [&str; 8] = [
+        "virus (", "banned (", "spam (", "spam from", "bad header", "bad-header", "unchecked", "infected",
+    ];
+    let begins = STARTS.iter().any(|start| subject.starts_with(start));
+    begins && subject.contains(" from ") && !subject.contains("from you")
 }
 
 /// A report about the message whose header it returns; what it says of that is left to the caller.

@@ -149,7 +149,7 @@ impl Score {
                 self.core = true;
                 self.subject = true;
                 self.add(weight::SUBJECT, Some(Marker::of(&field, rule.system)));
-                rule.kind.or_else(|| kind_in_subject(evidence.subject))
+                rule.kind.or_else(|| subject::find_kind(evidence.subject))
             }
             None => {
                 self.add(
@@ -241,8 +241,10 @@ impl Score {
                 let given_back = self.subject || self.replied;
                 words.first || self.structured || self.subject && self.hinted || given_back && !quoted.is_empty()
             }
-            SenderKind::Machine if null => words.first || self.structured,
-            SenderKind::Anyone if null => words.starts || self.structured || self.subject && words.is_strong(),
+            SenderKind::Machine if null => words.first || self.structured || self.replied,
+            SenderKind::Anyone if null => {
+                words.starts || self.structured || self.replied || self.subject && words.is_strong()
+            }
             // fml answers the message that it gives back, and its lists' mail has the mark as well.
             SenderKind::Machine if self.hinted && evidence.head.list.is_none() && words.are_of("fml") => words.first,
             SenderKind::Machine => self.structured || !handled && (words.starts || words.first && !quoted.is_empty()),
@@ -252,10 +254,12 @@ impl Score {
 
     /// What a mail system answered about an address: that is said in every language. Others than mail systems quote it as well.
     pub fn score_reply(&mut self, evidence: &Evidence<'_, '_>, own: &str, quoted: &ReturnedHeader<'_>) {
-        if evidence.sender_kind < SenderKind::Postmaster {
+        let parties = collect_parties(evidence);
+        // A gateway of any name answers with the null sender, and gives the message back. Monitors have that sender, too.
+        let returns = evidence.null_sender.is_some() && !quoted.is_empty();
+        if evidence.sender_kind < SenderKind::Postmaster && !returns {
             return;
         }
-        let parties = collect_parties(evidence);
         let (value, why) = if find_reply(own, &parties).is_some() {
             let why = "quotes what a mail system answered about an address";
             ("a reply, an address", why)
@@ -366,25 +370,6 @@ fn is_for_list_owner(evidence: &Evidence<'_, '_>) -> bool {
     let list = evidence.head.list.map(|field| field.text().to_ascii_lowercase());
     let is_list = list.is_some_and(|value| value.contains(&local));
     !is_list && (local.starts_with("owner-") || ENDS.iter().any(|end| local.ends_with(end)))
-}
-
-/// `(Failure)`, `(Delay)`, `(Success)` in a subject that several systems share.
-fn kind_in_subject(subject: &str) -> Option<ReportKind> {
-    const WORDS: [(&str, ReportKind); 9] = [
-        ("delay", ReportKind::Delay),
-        ("still being retried", ReportKind::Delay),
-        ("fail", ReportKind::Failure),
-        ("undeliver", ReportKind::Failure),
-        ("(success", ReportKind::Success),
-        ("relay)", ReportKind::Success),
-        ("relayed", ReportKind::Success),
-        ("delivered", ReportKind::Success),
-        ("expanded", ReportKind::Success),
-    ];
-    WORDS
-        .iter()
-        .find(|(word, _)| subject.contains(word))
-        .map(|(_, kind)| *kind)
 }
 
 fn is_a_persons_program(mailer: &str) -> bool {

@@ -174,7 +174,7 @@ const AWAY: &[&str] = &[
     "nieobecność", "mimo kancel", "nepřítomnost", "neprítomnosť", "házon kívül", "távollét", "afara biroului",
     "afară din birou", "вне офиса", "нет на месте", "нет в офисе", "поза офісом", "извън офиса",
     "ван канцеларије", "εκτός γραφείου", "ofis dışında", "izvan ureda", "van kancelarije", "odsoten",
-    "odsotnost", "kontorist väljas", "ārpus biroja", "prombūtn", "ne biure", "מחוץ למשרד", "לא במשרד",
+    "odsotnost", "kontorist väljas", "ārpus biroja", "arpus biroja", "prombūtn", "ne biure", "מחוץ למשרד", "לא במשרד",
     "خارج المكتب", "خارج از دفتر", "不在办公室", "不在辦公室", "外出", "休假", "不在", "부재",
     "ngoài văn phòng", "vắng mặt", "di luar kantor", "di luar pejabat", "ไม่อยู่ที่สำนักงาน", "ไม่อยู่",
     "कार्यालय से बाहर",
@@ -191,47 +191,102 @@ pub fn says_away(subject: &str) -> bool {
     AWAY_SET.is_in(subject)
 }
 
-/// Tells whether `start`, what stands before a colon or a whole subject, is or begins with a program's word for an automatic reply.
-fn is_automatic_reply(start: &str) -> bool {
-    /// Longer ones are sentences, which may begin with it.
-    const MOST_WORDS: usize = 5;
-    /// So many words of a sentence are looked at.
-    const FIRST_WORDS: usize = 3;
-    if !AUTOMATIC_SET.is_in(start) {
-        return false;
-    }
-    let words: Vec<&str> = start.split_whitespace().filter(|word| *word != "automation").collect();
-    let most = if words.len() > MOST_WORDS {
-        FIRST_WORDS
+/// Words behind a program's words for an automatic reply: from whom, to what. Any other goes on with a sentence of a person's.
+#[rustfmt::skip]
+const FOLLOWERS: &[&str] = &[
+    "from", "to", "for", "re", "on", "by", "message", "notification", "email", "e-mail", "mail", "von", "vom", "auf", "an", "zu", "de",
+    "du", "da", "do", "del", "della", "dal", "di", "a", "à", "au", "sur", "para", "per", "van", "op", "aan", "fra", "från", "til", "till",
+    "på", "od", "na", "от", "від", "на", "από", "για",
+];
+
+/// What some programs begin with: `Mensaje de respuesta automática`.
+const HEADS: &[&str] = &[
+    "mensaje de ",
+    "mensagem de ",
+    "messaggio di ",
+    "message de ",
+    "aviso de ",
+    "notificación de ",
+];
+
+/// How much a program's words for an automatic reply say, with `rest` of the subject behind them.
+fn hint_before(rest: &str) -> SubjectHint {
+    // The last word may go on: `autoresponder`.
+    let rest = rest.trim_start_matches(char::is_alphanumeric).trim_start();
+    let word = rest
+        .split(|c: char| c.is_whitespace() || c == ':')
+        .next()
+        .unwrap_or_default();
+    let goes_on = rest.starts_with('?') || rest.starts_with(char::is_alphanumeric) && !FOLLOWERS.contains(&word);
+    if goes_on {
+        SubjectHint::Perhaps
     } else {
-        MOST_WORDS
-    };
+        SubjectHint::Surely
+    }
+}
+
+/// Looks for a program's word for an automatic reply at the beginning of `start`, what stands before a colon or a whole subject.
+fn find_automatic_reply(start: &str) -> Option<SubjectHint> {
+    /// So many words the two take, with one before them or between.
+    const MOST_WORDS: usize = 5;
+    /// So many words stand before them at most; with more it is a sentence.
+    const BEFORE: usize = 1;
+    if !AUTOMATIC_SET.is_in(start) {
+        return None;
+    }
+    // Some tongues have what happened before it, and a comma.
+    let start = start.rsplit([',', ';']).next()?.trim_start();
+    let start = HEADS.iter().find_map(|head| start.strip_prefix(head)).unwrap_or(start);
+    let words: Vec<&str> = start.split_whitespace().filter(|word| *word != "automation").collect();
     // A blank behind the last word, as some stems want it.
-    let start = words
-        .into_iter()
-        .take(most)
-        .fold(String::new(), |text, word| text + word + " ");
-    AUTOMATIC_SET.is_in(&start) && REPLY_SET.is_in(&start)
+    let is_both = |words: &[&str]| {
+        let text = words.iter().fold(String::new(), |text, word| text + word + " ");
+        AUTOMATIC_SET.is_in(&text) && REPLY_SET.is_in(&text)
+    };
+    let ends = 1..=words.len().min(MOST_WORDS);
+    let end = ends.into_iter().find(|end| words.get(..*end).is_some_and(is_both))?;
+    if words.get(BEFORE + 1..end).is_some_and(is_both) && !says_away(start) {
+        return None;
+    }
+    let rest = words.get(end..).unwrap_or_default().join(" ");
+    Some(hint_before(&format!(" {rest}")))
+}
+
+/// The hint of a phrase with which `subject` begins, or that ends what stands before its colon.
+fn find_sure_phrase(subject: &str, before_colon: Option<&str>) -> Option<SubjectHint> {
+    if let Some(text) = SURELY_SET.begin_of(subject).and_then(|number| SURELY.get(number)) {
+        let rest = subject.get(text.len()..).unwrap_or_default();
+        // A phrase with its colon is whole.
+        return Some(if text.ends_with(':') {
+            SubjectHint::Surely
+        } else {
+            hint_before(rest)
+        });
+    }
+    /// So many words stand before it at most, a name; with more it is a sentence.
+    const MOST_BEFORE: usize = 2;
+    let start = before_colon?;
+    let is_near = |at: usize| {
+        start
+            .get(..at)
+            .is_some_and(|name| name.split_whitespace().count() <= MOST_BEFORE)
+    };
+    let mut found = SURELY.iter().zip(SURELY_SET.find(start));
+    let is_there = found.any(|(text, at)| at.is_some_and(is_near) && text.contains(' '));
+    is_there.then_some(SubjectHint::Surely)
 }
 
 /// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues behind others.
 pub fn find_auto_reply_subject(subject: &str) -> Option<SubjectHint> {
     let before_colon = subject.split_once([':', '\u{ff1a}']).map(|(start, _)| start);
-    let begins = SURELY_SET.begin_of(subject).is_some();
-    let is_behind_others = |start: &str| {
-        let mut found = SURELY.iter().zip(SURELY_SET.find(start));
-        found.any(|(text, at)| at.is_some() && text.contains(' '))
-    };
     // Nothing but the words: people add when, or why.
     let is_bare = ["out of office", "out of the office"].contains(&subject.trim_end_matches(['.', '!', ' ']));
-    if begins
-        || before_colon.is_some_and(is_behind_others)
-        || is_bare
-        || is_automatic_reply(before_colon.unwrap_or(subject))
-    {
+    if is_bare {
         return Some(SubjectHint::Surely);
     }
-    PERHAPS_SET.begin_of(subject).map(|_| SubjectHint::Perhaps)
+    find_sure_phrase(subject, before_colon)
+        .or_else(|| find_automatic_reply(before_colon.unwrap_or(subject)))
+        .or_else(|| PERHAPS_SET.begin_of(subject).map(|_| SubjectHint::Perhaps))
 }
 
 #[cfg(test)]
@@ -346,8 +401,29 @@ mod tests {
             "automation of answers to the questions of our customers: a talk",
             "automatic updates: what to do",
             "the minutes: automatic reply",
+            "dúvida sobre resposta automática: como desligar?",
         ] {
             assert_eq!(find_auto_reply_subject(subject), None, "{subject}");
+        }
+        for subject in [
+            "auto response time: a study",
+            "auto-reply settings for the summer",
+            "autoresponder broken on your site",
+            "automatic answering machine for sale",
+        ] {
+            assert_eq!(
+                find_auto_reply_subject(subject),
+                Some(SubjectHint::Perhaps),
+                "{subject}"
+            );
+        }
+        for subject in [
+            "auto-responder",
+            "autoreply from ann",
+            "auto response (ann)",
+            "out of office: x",
+        ] {
+            assert_eq!(find_auto_reply_subject(subject), Some(SubjectHint::Surely), "{subject}");
         }
     }
 

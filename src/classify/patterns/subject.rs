@@ -220,6 +220,25 @@ fn rule_of(bare: &str) -> Option<&'static Rule> {
     (rule.text != "warning: message " || bare.contains("delayed")).then_some(rule)
 }
 
+/// `(Failure)`, `(Delay)`, `(Success)` in a subject that several systems share.
+pub fn find_kind(subject: &str) -> Option<ReportKind> {
+    const WORDS: [(&str, ReportKind); 9] = [
+        ("delay", ReportKind::Delay),
+        ("still being retried", ReportKind::Delay),
+        ("fail", ReportKind::Failure),
+        ("undeliver", ReportKind::Failure),
+        ("(success", ReportKind::Success),
+        ("relay)", ReportKind::Success),
+        ("relayed", ReportKind::Success),
+        ("delivered", ReportKind::Success),
+        ("expanded", ReportKind::Success),
+    ];
+    WORDS
+        .iter()
+        .find(|(word, _)| subject.contains(word))
+        .map(|(_, kind)| *kind)
+}
+
 /// Takes away `[list]`, `***SPAM***`, `Re:` and `Fwd:` at the start, and tells whether it was an answer or passed on.
 pub fn strip_prefixes(subject: &str) -> (&str, bool) {
     const ANSWERS: [&str; 14] = [

@@ -349,7 +349,7 @@ fn a_header_that_comes_back_is_no_loss_where_a_copy_was_kept() {
 }
 
 #[test]
-fn a_header_of_a_device_is_a_loss_though_a_copy_of_another_is_there() {
+fn a_devices_header_is_a_loss_though_another_was_kept() {
     let scratch = Scratch::new().set("log.to", "\"stderr\"");
     let other = ORIGINAL.replace("Hello.", "Page one.").replace("10:00:00", "11:00:00");
     scratch
