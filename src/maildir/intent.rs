@@ -2,24 +2,26 @@
 //! left, and brings it no second time.
 //!
 //! A note is an extended attribute of `new/`, or a symbolic link in the state directory where that cannot be: it is made in one step, and read
-//! in one. It is called after the content of the message, and holds the name that the message gets, which says who delivers it and when. It is
+//! in one. Where there are no links either (exFAT, VFAT), it is a small file there; of one that is not written to its end nothing is in `new/`. It is called after the content of the message, and holds the name that the message gets, which says who delivers it and when. It is
 //! made before the message appears in `new/`, and removed last of all. As an attribute it reaches the disk by the very sync that brings the
 //! name there; a file system that brings nothing else (Btrfs) loses a link when the power goes, and the message may come twice.
 //!
 //! Only a run that was killed, or that could not take back what it did, leaves a note. So two equal messages that are sent on purpose both
 //! arrive, and a note that nobody left stops nothing.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{XattrFlags, lgetxattr, lremovexattr, lsetxattr};
+use rustix::fs::{Mode, OFlags, XattrFlags, lgetxattr, lremovexattr, lsetxattr};
 
 use crate::mailbox::intent::{PREFIX, note_names};
 use crate::maildir::name::UniqueName;
 use crate::sys::dirs;
+use crate::sys::filesystem::has_no_links;
 use crate::sys::procfs::is_alive;
 
 /// More than a name in a Maildir takes, in bytes.
@@ -48,7 +50,7 @@ pub struct IntentDir {
 enum NotePlace {
     /// An attribute of `new/`.
     Attribute(PathBuf, String),
-    /// A link in the state directory.
+    /// A link in the state directory, or a file.
     Link(PathBuf),
 }
 
@@ -64,7 +66,10 @@ impl NotePlace {
         let text = name.to_string();
         match self {
             Self::Attribute(new, note) => Ok(lsetxattr(new, note, text.as_bytes(), XattrFlags::CREATE)?),
-            Self::Link(path) => symlink(text, path),
+            Self::Link(path) => match symlink(&text, path) {
+                Err(e) if has_no_links(&e) => File::create_new(path)?.write_all(text.as_bytes()),
+                linked => linked,
+            },
         }
     }
 
@@ -75,7 +80,11 @@ impl NotePlace {
                 let length = lgetxattr(new, note, &mut buffer).ok()?;
                 Some(String::from_utf8_lossy(buffer.get(..length)?).into_owned())
             }
-            Self::Link(path) => Some(std::fs::read_link(path).ok()?.to_string_lossy().into_owned()),
+            Self::Link(path) => match std::fs::read_link(path) {
+                Ok(text) => Some(text.to_string_lossy().into_owned()),
+                Err(e) if e.kind() == io::ErrorKind::InvalidInput => read_file(path).ok(),
+                Err(_) => None,
+            },
         }
     }
 
@@ -219,6 +228,14 @@ impl Drop for DeliveryIntent {
             let _ = self.place.remove().or_else(|_| self.place.remove());
         }
     }
+}
+
+fn read_file(path: &Path) -> io::Result<String> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let mut text = String::new();
+    file.take(NOTE_BYTES as u64).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Writes the note to the first of these places that is free.

@@ -186,3 +186,34 @@ fn a_file_server_is_asked_for_one_lock_and_not_for_two() {
     assert_eq!(locks(&scratch, &[nfs]), Some((false, true)));
     assert_eq!(messages(&scratch.mail()).len(), 3);
 }
+
+/// As exFAT and VFAT are: without attributes, and without links of either kind.
+#[test]
+fn without_links_a_killed_delivery_to_a_maildir_comes_once() {
+    let bare = [
+        "inject=setxattr,lsetxattr:error=EOPNOTSUPP",
+        "inject=symlink,symlinkat:error=EPERM",
+    ];
+    let maildir = || {
+        let scratch = Scratch::new();
+        let path = scratch.path("home/Maildir");
+        scratch.set("mailbox.location", &format!("\"maildir:{}\"", path.display()))
+    };
+    let scratch = maildir();
+    let Some((ended, record)) = spoiled(&scratch, &bare) else {
+        return;
+    };
+    ended.ends_with(0);
+    let calls = strace::parse(&record);
+    let named = calls.iter().position(|call| call.name == "renameat2").unwrap();
+    let sync = calls[named..].iter().find(|call| call.name == "fsync").unwrap();
+    let kill = format!("inject=fsync:signal=KILL:when={}", sync.number);
+    let scratch = maildir();
+    let _ = spoiled(&scratch, &[bare[0], bare[1], &kill]);
+    assert_eq!(scratch.files("home/Maildir/new").len(), 1);
+    spoiled(&scratch, &bare).unwrap().0.ends_with(0);
+    assert_eq!(scratch.files("home/Maildir/new").len(), 1);
+    // The note is used up.
+    spoiled(&scratch, &bare).unwrap().0.ends_with(0);
+    assert_eq!(scratch.files("home/Maildir/new").len(), 2);
+}
