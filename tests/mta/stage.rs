@@ -435,4 +435,4 @@ fn hang(host: &mut Host, hook: Hook, user: &str, guard: &str, to: &str) {
 }
 
 /// How long a scene may take in all before it is ended from outside.
-pub const SCENE_LIMIT: Duration = Duration::from_secs(180);
+pub const SCENE_LIMIT: Duration = Duration::from_secs(360);
