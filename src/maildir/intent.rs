@@ -16,7 +16,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{Mode, OFlags, XattrFlags, lgetxattr, lremovexattr, lsetxattr};
+use rustix::fs::{XattrFlags, lgetxattr, lremovexattr, lsetxattr};
 
 use crate::mailbox::intent::{PREFIX, note_names};
 use crate::maildir::name::UniqueName;
@@ -231,8 +231,7 @@ impl Drop for DeliveryIntent {
 }
 
 fn read_file(path: &Path) -> io::Result<String> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let file = dirs::own_file().read(true).open(path)?;
     let mut text = String::new();
     file.take(NOTE_BYTES as u64).read_to_string(&mut text)?;
     Ok(text)

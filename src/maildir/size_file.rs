@@ -153,22 +153,18 @@ pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(maildir.tmp_dir(), &draft, flags, Mode::RUSR | Mode::WUSR)?;
     let text = format!("{}\n{} {}\n", seen.limit_line, counted.bytes, counted.messages);
-    let is_as_seen = || {
+    let replace = || {
+        File::from(file).write_all(text.as_bytes())?;
         let stat = statat(maildir.root(), NAME, AtFlags::SYMLINK_NOFOLLOW)?;
         let bytes = u64::try_from(stat.st_size).unwrap_or_default();
-        Ok::<bool, Errno>((stat.st_dev, stat.st_ino, bytes) == seen.stamp)
+        let is_as_seen = (stat.st_dev, stat.st_ino, bytes) == seen.stamp;
+        if is_as_seen {
+            renameat(maildir.tmp_dir(), &draft, maildir.root(), NAME)?;
+        }
+        Ok(is_as_seen)
     };
-    let written = File::from(file)
-        .write_all(text.as_bytes())
-        .and_then(|()| is_as_seen().map_err(io::Error::from))
-        .and_then(|is_as_seen| {
-            match is_as_seen {
-                true => renameat(maildir.tmp_dir(), &draft, maildir.root(), NAME).map(|()| true),
-                false => unlinkat(maildir.tmp_dir(), &draft, AtFlags::empty()).map(|()| false),
-            }
-            .map_err(io::Error::from)
-        });
-    if written.is_err() {
+    let written = replace();
+    if !matches!(written, Ok(true)) {
         let _ = unlinkat(maildir.tmp_dir(), &draft, AtFlags::empty());
     }
     written
