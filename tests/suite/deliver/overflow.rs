@@ -83,23 +83,7 @@ fn what_a_killed_run_put_there_does_not_come_twice() {
             scratch.run(&["status", "--suspend", "b@b.test"]).go().ends_with(0);
         }
         // The note goes last of all.
-        let path = overflow(&scratch).display().to_string();
-        let strace = strace.to_str().unwrap();
-        let kill = "inject=fremovexattr,lremovexattr:signal=KILL:error=EIO";
-        let words = [
-            strace,
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-P",
-            &path,
-            "-e",
-            "trace=fremovexattr,lremovexattr",
-            "-e",
-            kill,
-        ];
-        send().wrapped(&words).go();
+        let _ = strace::kill_before_its_note_goes(send(), &strace, &overflow(&scratch));
         assert_eq!(numbers(&held(&scratch)), [1], "forwarded: {forwarded}");
         // There is room now.
         fs::write(scratch.mailbox(), FULL).unwrap();

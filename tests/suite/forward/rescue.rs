@@ -453,29 +453,11 @@ fn what_a_killed_run_put_into_the_overflow_is_found_there() {
         let scratch = Scratch::new().set("quota.limit", limit);
         spoil(&scratch);
         let overflow = scratch.path("state/overflow");
-        let path = overflow.display().to_string();
-        let calls = "fremovexattr,lremovexattr";
-        let kill = format!("inject={calls}:signal=KILL:error=EIO");
-        let trace = format!("trace={calls}");
-        let strace = strace.to_str().unwrap();
-        let words = [
-            strace,
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-P",
-            &path,
-            "-e",
-            &trace,
-            "-e",
-            &kill,
-        ];
         let send = || {
             let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
             run.input(&report(ORIGINAL))
         };
-        send().wrapped(&words).go();
+        let _ = strace::kill_before_its_note_goes(send(), &strace, &overflow);
         is_rescued(&fs::read(&overflow).unwrap(), limit);
         // It was killed before it could remember that.
         fs::remove_file(scratch.path("state/sent")).unwrap_or_default();

@@ -111,6 +111,30 @@ pub fn spoil<'a>(run: Run<'a>, strace: &Path, call: &Call, fault: &Fault) -> End
     .go()
 }
 
+/// Kills it before it takes its note off the mbox at `path`: the message lies there, and nobody has said so.
+pub fn kill_before_its_note_goes<'a>(run: Run<'a>, strace: &Path, path: &Path) -> Ended<'a> {
+    let calls = "fremovexattr,lremovexattr";
+    let (trace, kill) = (
+        format!("trace={calls}"),
+        format!("inject={calls}:signal=KILL:error=EIO"),
+    );
+    let path = path.to_str().unwrap();
+    run.wrapped(&[
+        strace.to_str().unwrap(),
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-P",
+        path,
+        "-e",
+        &trace,
+        "-e",
+        &kill,
+    ])
+    .go()
+}
+
 /// A run that is stopped behind one of its calls, while a test changes the world.
 pub struct Stopped<'a>(Running<'a>);
 
