@@ -188,7 +188,8 @@ pub fn count_again(maildir: &Maildir) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SizeFile, SizeLimit};
+    use super::{SizeFile, SizeLimit, add_size, read_size_file, write_size_file};
+    use crate::maildir::directory::Maildir;
     use crate::maildir::usage::MaildirUsage;
     use std::time::SystemTime;
 
@@ -220,5 +221,26 @@ mod tests {
         }
         let long = SizeFile::parse("10S\n1 1\n", (1, 2, 5121), SystemTime::UNIX_EPOCH);
         assert_eq!(long.usage(), None);
+    }
+
+    #[test]
+    fn a_count_that_others_came_into_is_not_written() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("Maildir");
+        let uid = nix::unistd::Uid::effective().as_raw();
+        let maildir = Maildir::open_or_make(&path, uid).unwrap_or_else(|e| unreachable!("{e}"));
+        let (file, tmp) = (path.join("maildirsize"), path.join("tmp"));
+        let text = || std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(std::fs::write(&file, "10000S\n5 1\n").is_ok());
+        let counted = MaildirUsage { bytes: 7, messages: 2 };
+        let read = || read_size_file(&maildir).ok().flatten();
+        let before = read().unwrap_or_else(|| unreachable!("it was written"));
+        assert!(add_size(&maildir, 3, 1).is_ok());
+        assert!(matches!(write_size_file(&maildir, &before, counted), Ok(false)));
+        assert_eq!(text(), "10000S\n5 1\n3 1\n");
+        let now = read().unwrap_or_else(|| unreachable!("it was written"));
+        assert!(matches!(write_size_file(&maildir, &now, counted), Ok(true)));
+        assert_eq!(text(), "10000S\n7 2\n");
+        assert!(tmp.read_dir().is_ok_and(|mut drafts| drafts.next().is_none()));
     }
 }
