@@ -15,9 +15,8 @@ use spoolguard::cli::{Cli, fast_path, mistake, shown};
 use spoolguard::deliver::caller;
 use spoolguard::error::{Category, Error, Status};
 use spoolguard::mailbox::setgid;
-use spoolguard::output;
 use spoolguard::sys::deadline;
-use spoolguard::{command, deliver};
+use spoolguard::{command, deliver, output};
 
 #[global_allocator]
 static HEAP: spoolguard_heap::Heap = spoolguard_heap::Heap::new();

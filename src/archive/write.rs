@@ -4,9 +4,8 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::archive::Member;
 use crate::archive::parallel_gzip::{Blocks, Label};
-use crate::archive::tar;
+use crate::archive::{Member, tar};
 use crate::config::ArchiveFormat;
 
 /// Where speed stops to cost size: faster than most disks read, and smaller than gzip's best.

@@ -1,8 +1,7 @@
 //! Is a returned message really the user's? Whoever sends spam in the user's name can write the name, and little else.
 
 use crate::classify::loops::Hop;
-use crate::classify::verdict::Facts;
-use crate::classify::verdict::Ownership;
+use crate::classify::verdict::{Facts, Ownership};
 use crate::message::Message;
 use crate::message::address::Address;
 

@@ -1,11 +1,10 @@
 //! What shall be done with a message that has been judged: one pure function for the action, one for the quota.
 
-use crate::config::Guard;
+use crate::config::{Choice, Guard};
 use std::fmt;
 
 use crate::classify::verdict::{Judgement, Verdict};
 use crate::classify::{MessageOrigin, Ownership};
-use crate::config::Choice;
 
 /// What the command line asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

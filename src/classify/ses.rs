@@ -1,8 +1,7 @@
 //! Is this what Amazon SES tells of a message through SNS: JSON in place of a mail system's report? A bounce and a complaint have the same
 //! form and differ in one word. Reads the few keys that are needed, wherever they stand; other text is ignored.
 
-use crate::classify::verdict::Ownership;
-use crate::classify::verdict::{Bounce, Marker};
+use crate::classify::verdict::{Bounce, Marker, Ownership};
 use crate::report::dsn::{Recipient, ReportKind};
 use crate::report::failure::class_of;
 use crate::report::returned_header::MessageOrigin;

@@ -6,10 +6,8 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::AsFd;
 
 use crate::cli::{Everywhere, Who};
-use crate::deliver;
 use crate::deliver::context::Run;
-use crate::deliver::judge;
-use crate::deliver::{caller, headers};
+use crate::deliver::{self, caller, headers, judge};
 use crate::error::{Category, Error, Status};
 use crate::mailbox::quoting::{self, LineQuoting};
 use crate::message::Message;

@@ -1,15 +1,12 @@
 //! How a run opens a mailbox: with which locks, as which user, and only while the disk has room. Everything that appends goes through here.
 
-use crate::config;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::deliver::context::{MailboxNamed, Run};
 use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Category, Error};
-use crate::mailbox::append;
 use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::{Absent, Owner};
-use crate::mailbox::quoting;
-use crate::mailbox::{self, OpenMailbox};
+use crate::mailbox::{self, OpenMailbox, append, quoting};
 use crate::message::envelope::Sender;
 use crate::sys::account::Account;
 use crate::sys::filesystem;

@@ -17,8 +17,7 @@ use crate::config::location::MailStore;
 use crate::deliver::context::{Delivery, Run};
 use crate::error::Error;
 use crate::quota;
-use crate::sys::deadline;
-use crate::sys::{dirs, self_exec};
+use crate::sys::{deadline, dirs, self_exec};
 
 /// How long after one run no other is started for the same mailbox.
 const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);

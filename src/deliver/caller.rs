@@ -8,8 +8,7 @@ use crate::config::Config;
 use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::{Envelope, Sender};
-use crate::sys::account;
-use crate::sys::account::Account;
+use crate::sys::account::{self, Account};
 
 /// Reads one variable of the environment.
 pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;

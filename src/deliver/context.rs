@@ -13,8 +13,7 @@ use time::OffsetDateTime;
 use crate::classify::policy::Action;
 use crate::classify::verdict::Judgement;
 use crate::config::Config;
-use crate::config::location;
-use crate::config::location::MailStore;
+use crate::config::location::{self, MailStore};
 use crate::config::value::Limit;
 use crate::deliver::store::handover_note::HandoverNote;
 use crate::error::{Category, Error, Retry};
@@ -26,10 +25,9 @@ use crate::message::envelope::Envelope;
 use crate::message::key::MessageKey;
 use crate::message::verp::VerpToken;
 use crate::sys::account::{Account, AccountKind};
-use crate::sys::alias_account;
 use crate::sys::deadline::Deadline;
-use crate::sys::dirs;
 use crate::sys::message_buffer::MessageBuffer;
+use crate::sys::{alias_account, dirs};
 
 /// What stays the same for every message of a run.
 #[derive(Debug)]

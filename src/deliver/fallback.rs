@@ -5,9 +5,8 @@ use crate::classify::policy::Why;
 use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::divert::NotDiverted;
-use crate::deliver::store;
-use crate::deliver::store::Receipt;
 use crate::deliver::store::entry::Put;
+use crate::deliver::store::{self, Receipt};
 use crate::deliver::{divert, headers, overflow};
 use crate::error::{Category, Error};
 

@@ -8,10 +8,9 @@ use time::OffsetDateTime;
 use crate::deliver::access;
 use crate::deliver::context::Run;
 use crate::error::{Category, Error};
-use crate::mailbox::append;
 use crate::mailbox::format::MboxEntry;
 use crate::mailbox::open::Owner;
-use crate::mailbox::quoting;
+use crate::mailbox::{append, quoting};
 use crate::submit;
 
 /// The message in the form that an mbox takes.

@@ -5,7 +5,7 @@
 //! are told once, until the overflow is empty again. What fits goes back into the mailbox in a process of its own
 //! (`spool/restore/overflow.rs`), which the next delivery starts.
 
-use crate::deliver::access;
+use crate::deliver::{access, auto_archive, notify, quota_notice, store};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -16,17 +16,14 @@ use crate::config::Over;
 use crate::config::location::MailStore;
 use crate::config::value::Limit;
 use crate::deliver::context::{Delivery, MailboxNamed, Outcome, Run, when_settled};
-use crate::deliver::store::mbox;
-use crate::deliver::store::mbox::Opened;
-use crate::deliver::{auto_archive, notify, quota_notice, store};
+use crate::deliver::store::mbox::{self, Opened};
 use crate::error::{Category, Error};
-use crate::mailbox::OpenMailbox;
 use crate::mailbox::content_hash::{HashScope, of_stored};
 use crate::mailbox::intent::note_names;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::reader::{MboxMessage, MboxReader};
-use crate::mailbox::{append, format};
+use crate::mailbox::{OpenMailbox, append, format};
 use crate::message::Message;
 use crate::output::shell;
 use crate::sys::deadline::ReadLimit;

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::error::{Category, Error};
-use crate::sys::account;
-use crate::sys::account::Account;
+use crate::sys::account::{self, Account};
 
 /// Finds the account that mail is delivered for. Where root is to deliver for a virtual user, becomes the user of this host who owns those mailboxes, if the configuration names one.
 ///

@@ -9,11 +9,8 @@ use crate::config::value::Limit;
 use crate::config::{ForwardSender, LockMethod};
 use crate::doctor::facts::{HostFacts, read_text};
 use crate::doctor::rules::limits::{self, Needs};
-use crate::doctor::rules::lock_conflicts;
 use crate::doctor::rules::lock_conventions::{self, LockConvention};
-use crate::doctor::rules::mta_commands;
-use crate::doctor::rules::procmailrc;
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::{Check, Finding, lock_conflicts, mta_commands, procmailrc};
 use crate::spool::directory;
 use crate::sys::deadline;
 

@@ -7,8 +7,7 @@ use crate::doctor::facts::{HostFacts, host_path, read_text};
 use crate::doctor::rules::{Check, Finding};
 use crate::submit::program::SendmailKind;
 use crate::sys::account::Account;
-use crate::sys::child;
-use crate::sys::self_exec;
+use crate::sys::{child, self_exec};
 
 /// Where it says what it does with mail.
 pub const CONFIGURATION: &str = "/etc/mail/sendmail.cf";

@@ -2,16 +2,13 @@
 
 use std::path::Path;
 
-use crate::config::Config;
-use crate::config::{Over, Transport};
+use crate::config::{Config, Over, Transport};
 use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::output::shell::quote_path;
 use crate::submit::program::SendmailKind;
-use crate::sys::account;
-use crate::sys::child;
 use crate::sys::dirs::can_make_files;
-use crate::sys::procfs;
+use crate::sys::{account, child, procfs};
 
 /// The port of mail (RFC 5321 section 4.5.4.2).
 const SMTP: u16 = 25;

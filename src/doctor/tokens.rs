@@ -13,10 +13,8 @@ use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, Finding};
 use crate::submit::program::SendmailKind;
-use crate::sys::account;
-use crate::sys::account::Account;
-use crate::sys::child;
-use crate::sys::child::{ProgramOutput, Streams};
+use crate::sys::account::{self, Account};
+use crate::sys::child::{self, ProgramOutput, Streams};
 
 /// How long a program may take to answer.
 const ASK_TIME: Duration = Duration::from_secs(10);

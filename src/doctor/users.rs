@@ -14,13 +14,10 @@ use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::sieve::SCRIPT;
 use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC};
-use crate::sys::account;
 use crate::sys::child::{self, Streams};
-use crate::sys::name_service;
-use crate::sys::passwd;
 use crate::sys::presence::{self, Presence};
-use crate::sys::self_exec;
 use crate::sys::user_directory::Directory;
+use crate::sys::{account, name_service, passwd, self_exec};
 
 const PASSWD: &str = "/etc/passwd";
 

@@ -17,8 +17,7 @@ use rustix::net::{
 use crate::config::location::Endpoint;
 use crate::error::cause_text;
 use crate::lmtp::reply::{Reply, ReplyParser};
-use crate::sys::deadline;
-use crate::sys::deadline::Deadline;
+use crate::sys::deadline::{self, Deadline};
 use crate::sys::name_service;
 
 /// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.

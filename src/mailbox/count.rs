@@ -13,10 +13,8 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::MboxReader;
-use crate::sys::cache_file;
-use crate::sys::cache_file::fingerprint_tail;
-use crate::sys::deadline;
-use crate::sys::deadline::Deadline;
+use crate::sys::cache_file::{self, fingerprint_tail};
+use crate::sys::deadline::{self, Deadline};
 use crate::sys::file_stamp::modified_nanoseconds;
 use crate::sys::read_at::ReadAt;
 

@@ -4,8 +4,7 @@
 use std::io::{self, Read};
 
 use crate::mailbox::format::STATE_FIELDS;
-use crate::mailbox::quoting;
-use crate::mailbox::quoting::LineQuoting;
+use crate::mailbox::quoting::{self, LineQuoting};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::MboxMessage;
 use crate::message::Message;

@@ -6,8 +6,7 @@ use std::io::{self, BufWriter, Read, Write};
 use time::OffsetDateTime;
 
 use crate::mailbox::measure::{AppendExtent, Measure};
-use crate::mailbox::quoting;
-use crate::mailbox::quoting::{LineQuoting, STEP_BYTES};
+use crate::mailbox::quoting::{self, LineQuoting, STEP_BYTES};
 use crate::mailbox::submissions::SubmissionKey;
 use crate::sys::local_time;
 

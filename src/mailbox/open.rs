@@ -12,8 +12,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::error::{Category, Error};
-use crate::mailbox::setgid;
-use crate::mailbox::setgid::SpoolDirAccess;
+use crate::mailbox::setgid::{self, SpoolDirAccess};
 use crate::sys::dirs::parent_of;
 
 /// Whose mailbox this has to be.

@@ -11,7 +11,6 @@ use std::os::unix::fs::FileExt;
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::mailbox::OpenMailbox;
 use crate::mailbox::append::{self, Appended};
 use crate::mailbox::format::{EntryDraft, MboxEntry, separator_start, write_letter, write_rest};
 use crate::mailbox::in_place::{InPlace, write_again};
@@ -20,9 +19,8 @@ use crate::mailbox::intent_text::{AppendProgress, MessageSource};
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::lock::Locked;
 use crate::mailbox::measure::AppendExtent;
-use crate::mailbox::moved;
-use crate::mailbox::quoting;
 use crate::mailbox::torn::{self, Compare, Depth, Separator, Tail};
+use crate::mailbox::{OpenMailbox, moved, quoting};
 use crate::sys::deadline::{ReadLimit, TOTAL};
 
 /// A message of a run that is no more, which its MTA may bring again.

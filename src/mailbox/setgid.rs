@@ -53,8 +53,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Gid, UnlinkatFlags, getresgid, getresuid, linkat, setegid, setresgid, unlinkat};
 
 use crate::error::{Category, Error};
-use crate::sys::account;
-use crate::sys::account::Account;
+use crate::sys::account::{self, Account};
 use crate::sys::dirs::parent_of;
 use crate::sys::self_exec;
 

@@ -24,8 +24,7 @@ use crate::escape::make_visible;
 use crate::output;
 use crate::output::json::write_line;
 use crate::sys::account::{host_name, is_root};
-use crate::sys::child;
-use crate::sys::child::Streams;
+use crate::sys::child::{self, Streams};
 
 /// How much of one value is logged, in characters.
 const VALUE_CHARACTERS: usize = 300;

@@ -16,8 +16,7 @@ use crate::spool::move_out::MoveOut;
 use crate::spool::move_out_maildir;
 use crate::spool::packing::PackingJob;
 use crate::spool::report::{BatchReport, BatchSum};
-use crate::spool::select;
-use crate::spool::select::{FoundMailbox, MailboxForm, SelectedMailbox};
+use crate::spool::select::{self, FoundMailbox, MailboxForm, SelectedMailbox};
 use crate::spool::taken::MoveOutcome;
 use crate::sys::deadline::{self, ReadLimit};
 

@@ -9,18 +9,15 @@ use nix::unistd::Uid;
 use crate::cli::Everywhere;
 use crate::cli::spool::Agreement;
 use crate::config::Config;
-use crate::config::load;
-use crate::config::load::{ConfigSources, KeySelection};
+use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::deliver;
 use crate::error::Error;
 use crate::escape::make_visible;
 use crate::mailbox::lock::holder::Holder;
 use crate::output::{log, print_stderr};
 use crate::spool::consent::Consent;
-use crate::sys::account;
-use crate::sys::account::Account;
-use crate::sys::deadline::Deadline;
-use crate::sys::deadline::ReadLimit;
+use crate::sys::account::{self, Account};
+use crate::sys::deadline::{Deadline, ReadLimit};
 
 /// What holds for the whole run of an administrator, or of a user who cares for an own mailbox.
 #[derive(Debug)]

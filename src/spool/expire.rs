@@ -6,8 +6,7 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::archive::retention;
-use crate::archive::retention::{Bounds, ClockDoubt, RetentionPlan, Surplus};
+use crate::archive::retention::{self, Bounds, ClockDoubt, RetentionPlan, Surplus};
 use crate::config::Archive;
 use crate::error::{Category, Error};
 use crate::spool::context::RunMode;

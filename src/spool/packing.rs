@@ -7,16 +7,13 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use crate::archive::Member;
-use crate::archive::names;
 use crate::archive::publish::{ArchiveDir, ELSEWHERE, VerifiedArchive, estimate_bytes};
-use crate::archive::retention;
+use crate::archive::{Member, names, retention};
 use crate::cli::spool::Packing;
 use crate::error::{Category, Error};
 use crate::output::print_error;
 use crate::output::progress::Progress;
-use crate::spool::choose;
-use crate::spool::choose::{ChosenMessages, Wanted};
+use crate::spool::choose::{self, ChosenMessages, Wanted};
 use crate::spool::context::{RunMode, SpoolRun};
 use crate::spool::merge::target::{MergeLimits, MergeTally};
 use crate::spool::report::BatchReport;

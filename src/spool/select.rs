@@ -1,7 +1,7 @@
 //! Which mailboxes a command is about: a user's, the one at a path, or all of the spool directory. Looks at names and owners alone,
 //! follows no link, and opens nothing. What cannot be cared for is handed out as an error in its place.
 
-use crate::config::value::Age;
+use crate::config::value::{Age, Size};
 use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use crate::cli::spool::What;
-use crate::config::value::Size;
 use crate::config::{Config, Location};
 use crate::error::{Category, Error};
 use crate::mailbox::open::{Owner, not_a_mailbox};
@@ -18,11 +17,9 @@ use crate::maildir::directory::{Maildir, holds_maildir};
 use crate::maildir::usage::MaildirUsage;
 use crate::output::shell;
 use crate::spool::maildirs;
-use crate::sys::account;
-use crate::sys::account::{Account, AccountKind};
-use crate::sys::alias_account;
-use crate::sys::local_time;
+use crate::sys::account::{self, Account, AccountKind};
 use crate::sys::user_directory::Directory;
+use crate::sys::{alias_account, local_time};
 
 /// How a mailbox lies on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,10 +15,9 @@ use crate::report::sendmail_reply::{Ending, SendmailReply};
 use crate::submit::evidence::Meaning;
 use crate::submit::letter::{Answers, Letter, Refusal};
 use crate::submit::program::SendmailKind;
-use crate::sys::child;
 use crate::sys::deadline::{self, Deadline, Woken};
-use crate::sys::procfs;
 use crate::sys::spill_file::SpillFile;
+use crate::sys::{child, procfs};
 
 /// How much of what sendmail prints is kept, in bytes; the rest is read and thrown away.
 const SAID_BYTES: usize = 500;

@@ -15,8 +15,7 @@ use nix::libc;
 
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
-use crate::sys::dirs;
-use crate::sys::dirs::{make_private_dir, open_kept, open_own, parent_of, with_suffix};
+use crate::sys::dirs::{self, make_private_dir, open_kept, open_own, parent_of, with_suffix};
 use crate::sys::file_stamp::is_still;
 
 /// A file that is larger was not written by us, in bytes.

@@ -31,9 +31,8 @@ use crate::error::{Category, Error, Status};
 use crate::message::address::why_not_plain;
 use crate::message::envelope::Sender;
 use crate::output::{self, OutputForm, log};
-use crate::sys::account;
-use crate::sys::deadline;
 use crate::sys::file_stamp::same_file;
+use crate::sys::{account, deadline};
 
 /// How long an LMTP server may take to say whether it has room, where an MTA waits: less than a whole look may take.
 const IN_CONVERSATION: Duration = Duration::from_millis(80);

@@ -16,12 +16,9 @@ use crate::error::{Category, Error, Status};
 use crate::escape::make_visible;
 use crate::output::{OutputForm, finish_answer, print_error, write_answer};
 use crate::sys::account::{self, Account};
-use crate::sys::alias_account;
-use crate::sys::child;
-use crate::sys::deadline;
 use crate::sys::presence::{self, Presence};
-use crate::sys::self_exec;
 use crate::sys::user_directory::Directory;
+use crate::sys::{alias_account, child, deadline, self_exec};
 
 /// For how long each run is waited for: longer than it waits itself, for locks and for the mail system.
 const USER_TIME: Duration = Duration::from_secs(300);

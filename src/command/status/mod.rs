@@ -19,21 +19,19 @@ use time::OffsetDateTime;
 use crate::cli::{Everywhere, StatusArguments, Who};
 use crate::command::status::request::Request;
 use crate::command::status::view::View;
-use crate::deliver;
 use crate::deliver::context::Run;
 use crate::deliver::divert::digest;
 use crate::deliver::forward::destinations::{self, DueNotices, to_moment};
 use crate::deliver::forward::kept::{self, KeptFile};
 use crate::deliver::forward::rules::{DestinationState, Destinations};
-use crate::deliver::{caller, headers};
+use crate::deliver::{self, caller, headers};
 use crate::error::{Category, Error, Status};
 use crate::escape::make_visible;
 use crate::message::Message;
 use crate::message::address::OwnAddresses;
 use crate::output::{OutputForm, end_command, finish_answer, shell, write_answer};
-use crate::sys::account;
 use crate::sys::deadline::Deadline;
-use crate::sys::json_state;
+use crate::sys::{account, json_state};
 
 /// Runs the command.
 pub fn run(asked: &StatusArguments, everywhere: &Everywhere) -> Status {

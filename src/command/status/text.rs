@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use crate::command::status::view::{KeptForDestination, View};
 use crate::deliver::divert::rules::tally::StormCounts;
-use crate::deliver::forward::kept;
-use crate::deliver::forward::notices;
 use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
 use crate::deliver::forward::rules::{Destination, ProbeStage, Suspension, To, Waits};
+use crate::deliver::forward::{kept, notices};
 use crate::deliver::headers;
 use crate::deliver::overflow::Overflow;
 use crate::escape::make_visible;

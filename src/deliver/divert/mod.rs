@@ -7,19 +7,16 @@ pub mod throttle;
 
 use std::path::Path;
 
-use crate::deliver::access;
-use crate::deliver::context::is_the_user;
+use crate::deliver::context::{Delivery, Outcome, Run, is_the_user};
+use crate::deliver::{access, forward, headers, overflow};
 use crate::sys::account;
 
 use crate::classify::policy::Why;
 use crate::config::Over;
-use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::divert::held::HeldCopy;
 use crate::deliver::divert::rules::storm::{HeldBackReason, Step};
 use crate::deliver::divert::throttle::Throttle;
-use crate::deliver::store::mbox;
-use crate::deliver::store::mbox::Room;
-use crate::deliver::{forward, headers, overflow};
+use crate::deliver::store::mbox::{self, Room};
 use crate::error::{Category, Error, Retry};
 use crate::submit;
 

@@ -8,8 +8,7 @@ use crate::deliver::access;
 use std::path::PathBuf;
 
 use crate::deliver::context::{Delivery, Run};
-use crate::deliver::divert::held;
-use crate::deliver::divert::held::HeldCopy;
+use crate::deliver::divert::held::{self, HeldCopy};
 use crate::deliver::divert::rules::similar::{Similarity, describe_message};
 use crate::deliver::divert::rules::storm::{HeldBackReason, Step, StormState};
 use crate::deliver::divert::rules::tally::StormCounts;

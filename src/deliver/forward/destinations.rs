@@ -9,8 +9,7 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::deliver::context::{Delivery, Run, state_place};
-use crate::deliver::forward::rules::attribution::ForwardFailure;
-use crate::deliver::forward::rules::attribution::is_timely;
+use crate::deliver::forward::rules::attribution::{ForwardFailure, is_timely};
 use crate::deliver::forward::rules::{DestinationEvent, Destinations, HeldBackKind, PendingNotice, To};
 use crate::deliver::forward::{attribution, notices};
 use crate::error::Error;

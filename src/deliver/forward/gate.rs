@@ -6,13 +6,10 @@
 use crate::config::SuspensionSettings;
 use crate::deliver::context::{Delivery, Run, when_settled};
 use crate::deliver::forward::SendOutcome;
-use crate::deliver::forward::destinations;
-use crate::deliver::forward::destinations::{DueNotices, open_store, to_moment, try_change};
+use crate::deliver::forward::destinations::{self, DueNotices, open_store, to_moment, try_change};
 use crate::deliver::forward::held_back::HeldBack;
-use crate::deliver::forward::history;
-use crate::deliver::forward::history::Sketches;
-use crate::deliver::forward::loops;
-use crate::deliver::forward::loops::Parted;
+use crate::deliver::forward::history::{self, Sketches};
+use crate::deliver::forward::loops::{self, Parted};
 use crate::deliver::forward::rules::kept::KeptReason;
 use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass};
 use crate::deliver::headers;

@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::deliver::context::{Delivery, Run, Started};
-use crate::deliver::forward::history_file;
-use crate::deliver::forward::history_file::History;
+use crate::deliver::forward::history_file::{self, History};
 use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine, NOTHING, half_tag};
 use crate::deliver::forward::rules::attribution::is_same_address;
 use crate::deliver::forward::rules::sketch::Sketch;

@@ -22,8 +22,7 @@ use crate::deliver::forward::history_index::Index;
 use crate::deliver::forward::history_line::{HistoryKey, HistoryLine, LINE_BYTES};
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
-use crate::sys::dirs;
-use crate::sys::dirs::{make_private_dir, open_kept, own_file, with_suffix};
+use crate::sys::dirs::{self, make_private_dir, open_kept, own_file, with_suffix};
 use crate::sys::file_stamp::is_still;
 
 /// The file begins anew after this time, in seconds. Two of them are longer than any MTA tries before it reports a failure

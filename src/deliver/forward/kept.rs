@@ -17,8 +17,7 @@ use crate::deliver::{headers, notify, quota_notice, store};
 use crate::error::{Category, Error};
 use crate::moment::Moment;
 use crate::output::wrap::wrap_body;
-use crate::sys::dirs;
-use crate::sys::dirs::{make_private_dir, open_kept, own_file, sync_parent, with_suffix};
+use crate::sys::dirs::{self, make_private_dir, open_kept, own_file, sync_parent, with_suffix};
 use crate::sys::state_file::{LockedStateFile, Store};
 
 /// Where the lists are, in the state directory.

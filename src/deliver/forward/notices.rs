@@ -6,8 +6,7 @@ use time::OffsetDateTime;
 
 use crate::classify::DIVERT_HEADER;
 use crate::config::value::Age;
-use crate::deliver::context;
-use crate::deliver::context::Run;
+use crate::deliver::context::{self, Run};
 use crate::deliver::forward::loop_notice;
 use crate::deliver::forward::rules::{DestinationEvent, Failure, FailureSource, PendingNotice, To};
 use crate::deliver::{headers, notify, quota_notice, store};

@@ -9,8 +9,7 @@ use crate::deliver::forward::history;
 use crate::message::Message;
 use crate::message::address::{Address, is_plain};
 use crate::message::envelope::Envelope;
-use crate::message::verp;
-use crate::message::verp::{Key, VerpToken};
+use crate::message::verp::{self, Key, VerpToken};
 use crate::sys::key_file;
 
 /// Where the key is below a state directory.

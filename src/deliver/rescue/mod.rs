@@ -13,24 +13,19 @@ use std::cell::OnceCell;
 use std::path::Path;
 
 use crate::classify::MessageOrigin;
-use crate::classify::policy;
-use crate::classify::policy::{Action, Job, Why};
+use crate::classify::policy::{self, Action, Job, Why};
 use crate::classify::verdict::Bounce;
 use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::forward::history;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
-use crate::deliver::headers;
-use crate::deliver::overflow;
 use crate::deliver::rescue::unpack::UnpackedMessage;
-use crate::deliver::store;
 use crate::deliver::store::entry::Put;
+use crate::deliver::{headers, overflow, store};
 use crate::error::{Error, Retry};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
-use crate::report::returned_message;
-use crate::report::returned_message::LostMessage;
-use crate::report::returned_message::{Completeness, ReturnedMessage};
+use crate::report::returned_message::{self, Completeness, LostMessage, ReturnedMessage};
 use crate::sys::message_buffer::MessageBuffer;
 use crate::sys::state_file::Store;
 

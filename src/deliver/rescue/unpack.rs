@@ -3,12 +3,10 @@
 
 use std::io::{self, Write};
 
-use crate::deliver::rescue::decode;
-use crate::deliver::rescue::decode::DecodeEnd;
+use crate::deliver::rescue::decode::{self, DecodeEnd};
 use crate::message::Message;
 use crate::message::address::OwnAddresses;
-use crate::report::returned_message;
-use crate::report::returned_message::{Completeness, ReturnedPlace};
+use crate::report::returned_message::{self, Completeness, ReturnedPlace};
 use crate::sys::message_buffer::MessageBuffer;
 
 /// A message that was taken out of a report.

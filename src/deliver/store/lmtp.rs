@@ -15,8 +15,7 @@ use crate::deliver::context::Run;
 use crate::deliver::store::entry::{Entry, Put, Terms};
 use crate::deliver::store::handover_note::{HandoverNote, LeftNote, NoteKey};
 use crate::error::{Category, Error};
-use crate::lmtp;
-use crate::lmtp::{Answer, Lacking, Parcel, Trace};
+use crate::lmtp::{self, Answer, Lacking, Parcel, Trace};
 use crate::message::address::Address;
 use crate::message::envelope::Sender;
 

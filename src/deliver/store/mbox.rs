@@ -10,14 +10,10 @@ use crate::deliver::context::{Delivery, MailboxNamed, Run, when_settled};
 use crate::deliver::notify;
 use crate::deliver::store::entry::{Entry, Put, Terms, submission_of};
 use crate::error::Error;
-use crate::mailbox::OpenMailbox;
-use crate::mailbox::append;
-use crate::mailbox::append::Appended;
-use crate::mailbox::count;
-use crate::mailbox::format;
-use crate::mailbox::format::MboxEntry;
+use crate::mailbox::append::{self, Appended};
+use crate::mailbox::format::{self, MboxEntry};
 use crate::mailbox::open::{Owner, open_existing};
-use crate::mailbox::recover;
+use crate::mailbox::{OpenMailbox, count, recover};
 use crate::quota::{Admission, Usage};
 use crate::sys::message_buffer;
 

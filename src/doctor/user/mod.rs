@@ -18,8 +18,7 @@ use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC, read_files};
 use crate::doctor::{mail_location, postfix_access, sendmail_host, sieve, state_directory, submission, tokens};
 use crate::output::shell::{program_command, quote_word};
 use crate::sys::account::Account;
-use crate::sys::child;
-use crate::sys::self_exec;
+use crate::sys::{child, self_exec};
 
 /// Where mail systems look for a program that is named without its directory (MTA-made environments have no other).
 const MAIL_SYSTEMS_PATH: [&str; 2] = ["/usr/bin", "/bin"];

@@ -4,7 +4,7 @@
 //!
 //! Where the damage is, a message may be lost that stood nowhere else. The archive has the messages that were to go.
 
-use crate::sys::read_at::read_full;
+use crate::sys::read_at::{ReadAt, read_full};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -23,7 +23,6 @@ use crate::mailbox::lock::Locked;
 use crate::mailbox::reader::MboxReader;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::HEAD_BYTES;
-use crate::sys::read_at::ReadAt;
 
 /// The first read of a comparison, which nearly always ends it, in bytes.
 const FIRST_BYTES: usize = 256;

@@ -20,8 +20,7 @@ use crate::mailbox::OpenMailbox;
 use crate::mailbox::limited_file::{data_from, refuse_holes};
 use crate::mailbox::ranges::Ranges;
 use crate::sys::deadline::ReadLimit;
-use crate::sys::file_stamp::FileStamp;
-use crate::sys::file_stamp::is_still;
+use crate::sys::file_stamp::{FileStamp, is_still};
 use crate::sys::read_at::ReadAt;
 
 /// A change within the same tick of the file system's clock leaves the change time as it is. Some count whole seconds.

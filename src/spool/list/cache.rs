@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::spool::again::SeenMessages;
 use crate::spool::rules::statistics::MailboxStats;
 use crate::spool::rules::summary::MessageSummary;
-use crate::sys::cache_file;
-use crate::sys::cache_file::fingerprint_file;
+use crate::sys::cache_file::{self, fingerprint_file};
 use crate::sys::file_stamp::FileStamp;
 
 /// A memory that is larger is not believed: most of it are hashes, 16 bytes for each message.

@@ -28,21 +28,17 @@ use crate::mailbox::open::not_a_mailbox;
 use crate::maildir::directory::holds_maildir;
 use crate::output::{finish_answer, print_error};
 use crate::spool::context::SpoolRun;
-use crate::spool::directory;
-use crate::spool::directory::DirectoryEntry;
-use crate::spool::list::findings::Findings;
-use crate::spool::list::findings::Total;
+use crate::spool::directory::{self, DirectoryEntry};
+use crate::spool::list::findings::{Findings, Total};
 use crate::spool::list::problems::SpoolAccess;
 use crate::spool::list::row::{Row, Weight, row_without_numbers};
 use crate::spool::list::scan::{CacheTrust, Contents, Looker, unix_seconds};
 use crate::spool::list::workers::Crew;
-use crate::spool::maildirs;
-use crate::spool::maildirs::UserMaildir;
+use crate::spool::maildirs::{self, UserMaildir};
 use crate::spool::rules::summary::{MailKind, hash_bytes};
 use crate::spool::select;
-use crate::sys::account;
-use crate::sys::alias_account;
 use crate::sys::user_directory::Directory;
+use crate::sys::{account, alias_account};
 
 /// Where root's looks are remembered when no state directory is configured.
 const CACHE_DIR: &str = "/var/cache/spoolguard";

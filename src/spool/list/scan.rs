@@ -9,21 +9,18 @@ use std::time::Duration;
 
 use crate::cli::Who;
 use crate::config::Config;
-use crate::deliver::caller;
-use crate::deliver::judge;
+use crate::deliver::{caller, judge};
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::spool::again::{SeenMessages, ShortHash, hash_content, shorten_hash};
 use crate::spool::directory::DirectoryEntry;
-use crate::spool::list::cache;
-use crate::spool::list::cache::{Before, Holds, ScanToRemember};
+use crate::spool::list::cache::{self, Before, Holds, ScanToRemember};
 use crate::spool::rules::statistics::MailboxStats;
 use crate::spool::rules::summary::{DoubtfulLine, MessageSummary, Repetition};
 use crate::sys::account::Account;
-use crate::sys::deadline;
-use crate::sys::deadline::ReadLimit;
+use crate::sys::deadline::{self, ReadLimit};
 use crate::sys::file_stamp::FileStamp;
 use crate::sys::read_at::ReadAt;
 

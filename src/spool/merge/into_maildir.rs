@@ -7,26 +7,22 @@ use time::OffsetDateTime;
 
 use crate::archive::messages::Archived;
 use crate::error::{Category, Error};
-use crate::mailbox::append;
 use crate::mailbox::content_hash::{ContentHash, HashScope, of_stored};
-use crate::mailbox::excerpt;
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::reader::MboxReader;
-use crate::maildir::deliver;
+use crate::mailbox::{append, excerpt};
 use crate::maildir::directory::Maildir;
 use crate::maildir::draft::MaildirDraft;
-use crate::maildir::flags;
-use crate::maildir::size_file;
 use crate::maildir::usage::MaildirUsage;
 use crate::maildir::view::MaildirView;
+use crate::maildir::{deliver, flags, size_file};
 use crate::message::Message;
 use crate::spool::context::RunMode;
 use crate::spool::merge::known::Sameness;
 use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTally, ReadState, Stop};
 use crate::sys::deadline::Deadline;
-use crate::sys::filesystem;
-use crate::sys::local_time;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
+use crate::sys::{filesystem, local_time};
 
 /// So many messages are made to last together.
 const SYNC_EVERY: u64 = 256;

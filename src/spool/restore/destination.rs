@@ -6,17 +6,15 @@ use std::path::Path;
 
 use nix::unistd::Uid;
 
-use crate::archive::Member;
 use crate::archive::read::name_without_endings;
-use crate::archive::retention;
+use crate::archive::{Member, retention};
 use crate::cli::spool::Selection;
 use crate::config::Config;
 use crate::config::location::MailStore;
 use crate::deliver::context::named_store;
 use crate::error::{Category, Error};
 use crate::mailbox::open::Owner;
-use crate::sys::account;
-use crate::sys::account::Account;
+use crate::sys::account::{self, Account};
 
 /// A mailbox that mail is put back into.
 #[derive(Clone, Debug)]

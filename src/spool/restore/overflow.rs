@@ -3,7 +3,7 @@
 //! The overflow stays locked meanwhile, and a message leaves it only when it is in the mailbox and synced. Killed in between, the next run
 //! finds the message in the mailbox, and takes it out of the overflow without putting it back once more.
 
-use crate::deliver::access;
+use crate::deliver::{self, access, overflow};
 use std::io;
 
 use serde::Serialize;
@@ -13,15 +13,11 @@ use crate::archive::messages::Archived;
 use crate::cli::spool::Selection;
 use crate::cli::{Everywhere, Who};
 use crate::config::location::MailStore;
-use crate::deliver;
 use crate::deliver::context::Run;
-use crate::deliver::overflow;
 use crate::deliver::store::Receipt;
 use crate::deliver::store::entry::{Entry, Put, return_path};
 use crate::error::{Category, Error, Status};
 use crate::escape::make_visible;
-use crate::mailbox::OpenMailbox;
-use crate::mailbox::excerpt;
 use crate::mailbox::expunge::execute::{Expunge, SnapshotTrust, expunge};
 use crate::mailbox::expunge::place;
 use crate::mailbox::expunge::prepare::{ExpungePlan, Prepared, Unread};
@@ -29,6 +25,7 @@ use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::MboxReader;
+use crate::mailbox::{OpenMailbox, excerpt};
 use crate::message::Message;
 use crate::message::envelope::Sender;
 use crate::output::json::write_line;

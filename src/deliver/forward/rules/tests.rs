@@ -2,8 +2,7 @@ use crate::config::value::Age;
 use proptest::prelude::*;
 
 use crate::config::SuspensionSettings;
-use crate::deliver::forward::rules::attribution::is_timely;
-use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
+use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof, is_timely};
 use crate::deliver::forward::rules::destinations::{
     DestinationState, Destinations, MOST_DESTINATIONS, MOST_LOST, Pass,
 };

@@ -14,8 +14,7 @@ use nix::libc;
 use nix::sys::stat::Mode;
 
 use crate::mailbox::lock::dotlock::owner::Identity;
-use crate::mailbox::setgid;
-use crate::mailbox::setgid::SpoolDirAccess;
+use crate::mailbox::setgid::{self, SpoolDirAccess};
 use crate::sys::dirs::with_suffix;
 use crate::sys::file_stamp::is_still;
 

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::mailbox::setgid;
-use crate::mailbox::setgid::SpoolDirAccess;
+use crate::mailbox::setgid::{self, SpoolDirAccess};
 use crate::sys::file_stamp::is_still;
 
 /// How old our own may grow before it is made young again.

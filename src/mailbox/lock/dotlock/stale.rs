@@ -18,8 +18,7 @@ use crate::mailbox::lock::dotlock::held::{Dotlock, DotlockAttempt, Others, canno
 use crate::mailbox::lock::dotlock::owner::{Identity, read_some};
 use crate::mailbox::lock::kernel::lock_fcntl;
 use crate::mailbox::open::{Owner, open_or_create};
-use crate::mailbox::setgid;
-use crate::mailbox::setgid::SpoolDirAccess;
+use crate::mailbox::setgid::{self, SpoolDirAccess};
 use crate::sys::file_stamp::{is_still, same_file};
 use crate::sys::filesystem::is_on_nfs;
 
