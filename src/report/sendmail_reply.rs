@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::report::status_code::{find_reply_code, find_status};
+use crate::report::status_code::find_status;
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,6 @@ pub struct SendmailReply {
     ending: Ending,
     text: String,
     status: Option<String>,
-    code: Option<u16>,
 }
 
 impl SendmailReply {
@@ -31,7 +30,6 @@ impl SendmailReply {
         Self {
             ending,
             status: find_status(&text).map(str::to_owned),
-            code: find_reply_code(&text),
             text,
         }
     }
@@ -54,11 +52,6 @@ impl SendmailReply {
     /// The enhanced status in what was printed (RFC 3463).
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
-    }
-
-    /// The SMTP reply code in what was printed (RFC 5321 section 4.2).
-    pub fn code(&self) -> Option<u16> {
-        self.code
     }
 
     /// Tells whether the exit status says that the address is wrong: EX_NOUSER, EX_NOHOST, or ours.

@@ -30,9 +30,9 @@ pub mod text_hash;
 pub mod token_test;
 
 pub use destinations::{Destination, DestinationState, Destinations, Pass};
-pub use health::{Failure, FailureSource, Health};
+pub use health::{Failure, FailureSource};
 pub use pending_notices::{DestinationEvent, HeldBackKind, PendingNotice, To};
-pub use suspension::{Fit, Probe, ProbeStage, Suspension, Waits};
+pub use suspension::{Fit, ProbeStage, Suspension, Waits};
 
 #[cfg(test)]
 mod tests;
