@@ -28,6 +28,9 @@ use crate::sys::filesystem::has_no_links;
 /// What lies in `tmp/` for so long is no longer written to (maildir(5)), in seconds.
 const STALE_SECONDS: i64 = 36 * 60 * 60;
 
+/// So many of them are looked at in one run: the MTA waits meanwhile, and the next run goes on.
+const MOST_DRAFTS: usize = 1000;
+
 /// A message that lies in a Maildir. As long as this lives, it is noted as unfinished.
 #[derive(Debug)]
 #[must_use]
@@ -72,7 +75,10 @@ pub fn deliver_message<R: Read + Clone>(
     let name = tmp.name.with_sizes(draft.bytes, draft.crlf_bytes);
     let intent = intents.and_then(|intents| intents.begin(&tmp.name));
     let path = maildir.path().join("new").join(&name);
-    let fail = |e: Errno| Error::io("deliver", &path, &e.into());
+    let fail = |e: Errno| match Error::io("deliver", &path, &e.into()) {
+        error if e == Errno::XDEV => error.hint("tmp, new and cur of a Maildir have to be on one file system"),
+        error => error,
+    };
     tmp.place(maildir.new_dir(), &name).map_err(fail)?;
     // At once, not behind the sync: whoever counts in between has counted it, and writes a new file, which this line would come on top of.
     // One that is lost is found out by the next count.
@@ -119,9 +125,8 @@ pub fn put_back<R: Read + Clone>(
     let file = File::from(tmp.file.try_clone().map_err(fail)?);
     file.set_times(arrived).map_err(fail)?;
     tmp.place(maildir.cur_dir(), &name).map_err(|e| fail(e.into()))?;
-    let counted = size_file::add_size(maildir, signed(draft.bytes), 1);
     // One that is lost is found out by the next count.
-    let _ = counted.or_else(|_| size_file::count_again(maildir));
+    let _ = size_file::add_size(maildir, signed(draft.bytes), 1);
     Ok(())
 }
 
@@ -235,14 +240,20 @@ fn remove(maildir: &Maildir, name: &str) -> io::Result<()> {
 
 /// Removes what runs left in `tmp/` that were killed long ago. What cannot be removed stays.
 pub fn remove_old_drafts(maildir: &Maildir, now: OffsetDateTime) {
+    let mut seen = 0;
     let _ = each_name(maildir.tmp_dir(), |name| {
+        seen += 1;
         if let Ok(stat) = statat(maildir.tmp_dir(), name, AtFlags::SYMLINK_NOFOLLOW) {
             let touched = stat.st_atime.max(stat.st_mtime);
             if now.unix_timestamp().saturating_sub(touched) > STALE_SECONDS {
                 let _ = unlinkat(maildir.tmp_dir(), name, AtFlags::empty());
             }
         }
-        Ok(MaildirWalk::On)
+        Ok(if seen < MOST_DRAFTS {
+            MaildirWalk::On
+        } else {
+            MaildirWalk::End
+        })
     });
 }
 

@@ -134,8 +134,7 @@ impl<'a> Departure<'a> {
         let removed = remove(self.maildir, &self.leaving)?;
         let bytes = i64::try_from(removed.bytes).unwrap_or(i64::MAX);
         let messages = i64::try_from(removed.messages).unwrap_or(i64::MAX);
-        let counted =
-            size_file::add_size(self.maildir, -bytes, -messages).or_else(|_| size_file::count_again(self.maildir));
+        let counted = size_file::add_size(self.maildir, -bytes, -messages);
         // Where that failed, the note lets the next run count.
         if counted.is_ok() {
             remove_note(self.maildir)?;

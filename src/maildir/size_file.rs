@@ -1,10 +1,11 @@
 //! `maildirsize`, the Maildir++ file that says how full a Maildir is: a line with the limit, then lines of bytes and messages that are added
 //! up. Whoever delivers adds a line; whoever finds the sums wrong counts by names and writes the file anew. It is the user's: what it says
-//! is believed for the user's own limit, and for ours only between counts.
+//! is believed for the user's own limit, and for ours only between counts. What is damaged says nothing: a file without a limit or without
+//! sums, and one that ends in the middle of a line, behind which a line would be part of that.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -18,6 +19,9 @@ const NAME: &str = "maildirsize";
 
 /// A longer one is written anew, in bytes.
 const MOST_BYTES: u64 = 5120;
+
+/// The first line where nothing is limited.
+const NO_LIMIT: &str = "0S";
 
 /// So many counts that others came into are enough.
 const MOST_COUNTS: usize = 5;
@@ -45,6 +49,14 @@ impl SizeLimit {
         }
         limit
     }
+
+    /// Tells whether a line is a limit at all: numbers, each with a letter behind it.
+    fn is_one(line: &str) -> bool {
+        line.split(',').all(|part| {
+            let digits = part.strip_suffix(|last: char| last.is_ascii_alphabetic());
+            digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+        })
+    }
 }
 
 /// What the file says.
@@ -71,8 +83,10 @@ impl SizeFile {
 
     fn parse(text: &str, stamp: (u64, u64, u64), modified: SystemTime) -> Self {
         let mut lines = text.lines();
-        let limit_line = lines.next().unwrap_or_default().trim().to_owned();
-        let mut sums = (stamp.2 <= MOST_BYTES).then_some((0_i64, 0_i64));
+        let first = lines.next().unwrap_or_default().trim();
+        let is_whole = stamp.2 <= MOST_BYTES && text.ends_with('\n') && SizeLimit::is_one(first);
+        let has_sums = lines.clone().next().is_some();
+        let mut sums = (is_whole && has_sums).then_some((0_i64, 0_i64));
         for line in lines {
             let mut words = line.split_whitespace();
             let (bytes, messages, more) = (words.next(), words.next(), words.next());
@@ -83,10 +97,10 @@ impl SizeFile {
             };
         }
         Self {
-            limit: SizeLimit::parse(&limit_line),
+            limit: SizeLimit::parse(first),
             modified,
             sums,
-            limit_line,
+            limit_line: if SizeLimit::is_one(first) { first } else { NO_LIMIT }.to_owned(),
             stamp,
         }
     }
@@ -131,16 +145,30 @@ fn open(dir: impl std::os::fd::AsFd, name: &Path, how: OFlags) -> io::Result<Opt
     Ok((stat.is_file() && stat.nlink() == 1).then_some(file))
 }
 
-/// Adds a line, where there is the file: so many bytes and messages more, or fewer.
+/// Adds a line, where there is the file: so many bytes and messages more, or fewer. Where no line can be added, counts and writes it anew.
 ///
 /// # Errors
-/// When it cannot be written; then the next count finds it out.
+/// When neither can be; then the next count finds it out.
 pub fn add_size(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> {
-    match open(maildir.root(), Path::new(NAME), OFlags::WRONLY | OFlags::APPEND)? {
-        // One write: others add lines, too.
-        Some(mut file) => file.write_all(format!("{bytes} {messages}\n").as_bytes()),
-        None => Ok(()),
+    add_line(maildir, bytes, messages).or_else(|_| count_again(maildir))
+}
+
+fn add_line(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> {
+    let Some(mut file) = open(maildir.root(), Path::new(NAME), OFlags::RDWR | OFlags::APPEND)? else {
+        return Ok(());
+    };
+    let mut last = [0];
+    let at = file
+        .metadata()?
+        .len()
+        .checked_sub(1)
+        .ok_or(io::ErrorKind::InvalidData)?;
+    file.read_exact_at(&mut last, at)?;
+    if last != *b"\n" {
+        return Err(io::ErrorKind::InvalidData.into());
     }
+    // One write: others add lines, too.
+    file.write_all(format!("{bytes} {messages}\n").as_bytes())
 }
 
 /// Writes the file anew after a count, with the limit that stood in it. Tells whether it did: where the file changed since it was read, it
@@ -154,6 +182,7 @@ pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage
     let file = openat(maildir.tmp_dir(), &draft, flags, Mode::RUSR | Mode::WUSR)?;
     let text = format!("{}\n{} {}\n", seen.limit_line, counted.bytes, counted.messages);
     let replace = || {
+        maildir.give_to_user(&file)?;
         File::from(file).write_all(text.as_bytes())?;
         let stat = statat(maildir.root(), NAME, AtFlags::SYMLINK_NOFOLLOW)?;
         let bytes = u64::try_from(stat.st_size).unwrap_or_default();
@@ -209,12 +238,17 @@ mod tests {
                 usage(7111, 1),
             ),
             ("5C\n10 1\n-10 -1\n", limit(None, Some(5)), usage(0, 0)),
-            ("0S\n", limit(None, None), usage(0, 0)),
+            ("0S\n0 0\n", limit(None, None), usage(0, 0)),
+            ("0S\n", limit(None, None), None),
+            ("10S", limit(Some(10), None), None),
+            ("10S\n1 1", limit(Some(10), None), None),
+            ("10S,x\n1 1\n", limit(Some(10), None), None),
+            ("1 1\n1 1\n", limit(None, None), None),
             ("10S\n-1 0\n", limit(Some(10), None), None),
             ("10S\n1 1\n7", limit(Some(10), None), None),
             ("10S\n1 1 1\n", limit(Some(10), None), None),
             ("10S\n9223372036854775807 1\n1 1\n", limit(Some(10), None), None),
-            ("", limit(None, None), usage(0, 0)),
+            ("", limit(None, None), None),
         ] {
             let file = SizeFile::parse(text, (1, 2, text.len() as u64), SystemTime::UNIX_EPOCH);
             assert_eq!((file.limit, file.usage()), (limits, found), "{text:?}");

@@ -48,17 +48,27 @@ pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::
         if folder == c".Trash" {
             return Ok(());
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = openat(maildir.root(), folder, flags, Mode::empty())?;
-        for part in ["new", "cur"] {
-            match openat(&folder, part, flags, Mode::empty()) {
-                Ok(part) => each_in(&part)?,
-                Err(Errno::NOENT) => {}
-                Err(e) => return Err(e.into()),
+        let Some(folder) = open_own(maildir.root(), folder)? else {
+            return Ok(());
+        };
+        for part in [c"new", c"cur"] {
+            if let Some(part) = open_own(&folder, part)? {
+                each_in(&part)?;
             }
         }
         Ok(())
     })
+}
+
+/// Opens a directory of the Maildir; none where it is a link to somebody else's, as shared folders are put in, or may not be looked into. Mail
+/// would have to wait for ever for a count of it.
+fn open_own(dir: &OwnedFd, name: &CStr) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(dir, name, flags, Mode::empty()) {
+        Ok(part) => Ok(Some(part)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// The size of a message, by its name, else by its file; none where it is gone.
@@ -68,8 +78,8 @@ pub fn size_of(dir: &OwnedFd, name: &CStr) -> io::Result<Option<u64>> {
     }
     match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(u64::try_from(stat.st_size).unwrap_or_default())),
-        // Given other flags meanwhile, or removed.
-        Err(Errno::NOENT) => Ok(None),
+        // Given other flags meanwhile, or removed; or in a folder that may not be looked into.
+        Err(Errno::NOENT | Errno::ACCESS) => Ok(None),
         Err(e) => Err(e.into()),
     }
 }

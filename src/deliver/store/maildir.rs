@@ -216,8 +216,8 @@ struct Measured {
 
 impl Measured {
     fn of(run: &Run, maildir: &Maildir) -> Result<Self, Error> {
-        let file =
-            size_file::read_size_file(maildir).map_err(|e| Error::io("read maildirsize in", maildir.path(), &e))?;
+        // One that may not be read says nothing, and must not hold mail up.
+        let file = size_file::read_size_file(maildir).ok().flatten();
         if let Some(found) = file.as_ref().and_then(SizeFile::usage)
             && !is_count_due(run)
         {

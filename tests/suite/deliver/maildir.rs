@@ -467,7 +467,7 @@ fn what_lies_in_tmp_for_long_is_removed() {
 #[test]
 fn sixteen_at_once_all_arrive_and_are_counted() {
     let scratch = with_parts(scratch());
-    fs::write(size_file(&scratch), "100000000S\n").unwrap();
+    fs::write(size_file(&scratch), "100000000S\n0 0\n").unwrap();
     let running: Vec<_> = (0..16)
         .map(|number| {
             scratch

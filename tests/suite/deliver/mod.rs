@@ -8,6 +8,7 @@ pub mod inspect;
 pub mod into_mailbox;
 pub mod log;
 pub mod maildir;
+pub mod odd_maildirs;
 pub mod overflow;
 pub mod owner;
 pub mod policy;

@@ -23,7 +23,8 @@ pub fn on<'a>(host: &str, run: Run<'a>) -> Run<'a> {
 
 /// The same, run by this command of a shell's.
 pub fn on_through<'a>(host: &str, command: &str, run: Run<'a>) -> Run<'a> {
-    let line = format!("hostname {host}; exec {command} \"$@\"");
+    // hostname(1) takes no odd ones; the kernel does.
+    let line = format!("printf %s '{host}' >/proc/sys/kernel/hostname && exec {command} \"$@\"");
     run.wrapped(&[
         "unshare",
         "--uts",

@@ -478,6 +478,9 @@ fn root_cares_for_a_users_maildir_and_leaves_it_the_users() {
         .go()
         .ends_with(0);
     assert_eq!(numbers(&lying(&scratch)), before);
+    // Unless it can be read and written to, no delivery of the user's goes by it.
+    assert_eq!(fs::metadata(root.join("maildirsize")).unwrap().uid(), NOBODY);
+    sums_are_true(&scratch);
     for file in files(&root.join("cur")) {
         let stat = fs::metadata(&file).unwrap();
         assert_eq!(
