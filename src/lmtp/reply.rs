@@ -1,8 +1,9 @@
 //! The answers of a server (RFC 5321 section 4.2): read byte by byte, however they come; several lines are one answer. What is kept of one is
 //! bounded, and one without an end is an error.
 
-/// As much of an answer as is read, in bytes: with all its extensions a server says no more than this.
-const MOST_BYTES: usize = 32 << 10;
+/// As much of an answer as is read, in bytes. No server should say so much; but one that has the message and says so at length would get it
+/// again with each try.
+const MOST_BYTES: usize = 96 << 10;
 
 /// As much of one line as is kept, in bytes (RFC 5321 section 4.5.3.1.5: 512).
 const LINE_BYTES: usize = 1000;
@@ -95,6 +96,7 @@ fn enhanced(line: &str) -> Option<&str> {
 pub struct ReplyParser {
     line: Vec<u8>,
     lines: Vec<String>,
+    code: Option<u16>,
     bytes: usize,
 }
 
@@ -124,6 +126,10 @@ impl ReplyParser {
         let (digits, rest) = text.split_at_checked(3).ok_or_else(odd)?;
         let is_code = digits.bytes().all(|b| b.is_ascii_digit()) && digits.starts_with(['2', '3', '4', '5']);
         let code: u16 = digits.parse().ok().filter(|_| is_code).ok_or_else(odd)?;
+        // One answer has one code (RFC 5321 section 4.2.1): of two that contradict each other neither is believed.
+        if *self.code.get_or_insert(code) != code {
+            return Err(odd());
+        }
         let (is_last, text_of_line) = match rest.split_at_checked(1) {
             None => (true, ""),
             Some((" ", text)) => (true, text),
@@ -203,6 +209,8 @@ mod tests {
             "250_x\r\n",
             "\u{e9}50 x\r\n",
             "650 x\r\n",
+            "250-x\r\n550 x\r\n",
+            "550-x\r\n250 x\r\n",
         ] {
             assert!(read(&format!("{text}\n")).is_err(), "{text:?}");
         }

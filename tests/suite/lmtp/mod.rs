@@ -3,6 +3,7 @@
 mod answers;
 mod forwards;
 mod kills;
+mod odd_servers;
 mod room;
 mod wire;
 

@@ -16,6 +16,10 @@ pub enum Act {
     Say(String),
     /// Says it one byte at a time.
     Bytewise(String),
+    /// Says what is no text.
+    Bytes(&'static [u8]),
+    /// Says nothing for so long.
+    Pause(Duration),
     /// Reads so many bytes of the message.
     Read(usize),
     /// Keeps the message, as if all of it had come.
@@ -129,8 +133,13 @@ impl FakeLmtp {
 
     /// The same on a port of 127.0.0.1.
     pub fn start_tcp(plans: Vec<Plan>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let place = format!("lmtp:127.0.0.1:{}", listener.local_addr().unwrap().port());
+        Self::start_at("127.0.0.1:0", plans)
+    }
+
+    /// The same at this address.
+    pub fn start_at(address: &str, plans: Vec<Plan>) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        let place = format!("lmtp:{}", listener.local_addr().unwrap());
         listener.set_nonblocking(true).unwrap();
         let accept = move || {
             let (stream, _) = listener.accept().ok()?;
@@ -237,7 +246,7 @@ impl<'a> Conversation<'a> {
                     self.act(&plan.data)?;
                     let asks = plan.data.iter().any(|act| match act {
                         Act::Say(text) | Act::Bytewise(text) => text.starts_with("354"),
-                        _ => false,
+                        Act::Bytes(_) | Act::Pause(_) | Act::Read(_) | Act::Store | Act::Close | Act::Hang => false,
                     });
                     if asks {
                         self.take_message()?;
@@ -288,6 +297,8 @@ impl<'a> Conversation<'a> {
                         std::thread::yield_now();
                     }
                 }
+                Act::Bytes(bytes) => self.writer.write_all(bytes).map_err(|_| Over)?,
+                Act::Pause(time) => std::thread::sleep(*time),
                 Act::Read(bytes) => {
                     let mut left = *bytes;
                     while left > 0 && !self.is_over.load(Ordering::Relaxed) {
