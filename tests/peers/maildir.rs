@@ -1,7 +1,10 @@
 //! Dovecot, maildrop and spoolguard deliver into one Maildir at once: every message is there, every name says how long its file is, and behind
 //! a count all of them agree how full the Maildir is, to the byte. Before it, a few messages may be counted twice, or not: each of the three
 //! writes `maildirsize` anew when it gets long, Maildir++ has no lock, and the others hold the old file open meanwhile.
+//!
+//! And what Dovecot shows of a Maildir that spoolguard has taken mail out of, and put mail back into.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -194,4 +197,91 @@ fn files(scratch: &Scratch) -> (u64, u64) {
         }
     }
     (bytes, messages)
+}
+
+/// What Dovecot shows of each message: by its serial number the UID, the flags, when it came, and its sizes on disk and on the wire.
+fn shown(scratch: &Scratch) -> BTreeMap<String, (u64, String)> {
+    let fields = "uid hdr.x-serial flags date.received size.physical size.virtual";
+    let text = doveadm(scratch, &["-f", "tab", "fetch", fields, "mailbox", "INBOX", "all"]);
+    let of_line = |line: &str| {
+        let mut words: Vec<&str> = line.split('\t').collect();
+        let (uid, serial) = (words.remove(0).parse().unwrap(), words.remove(0).to_owned());
+        // Until somebody looks a message is recent, whoever brought it.
+        let flags: Vec<&str> = words.remove(0).split(' ').filter(|flag| *flag != "\\Recent").collect();
+        (serial, (uid, format!("{} {}", flags.join(" "), words.join(" "))))
+    };
+    text.lines().skip(1).map(of_line).collect()
+}
+
+/// A command of mailbox maintenance, on the user's Maildir.
+fn care(scratch: &Scratch, words: &[&str]) {
+    let mut command = scratch.command(scratch.program());
+    command
+        .arg("--config")
+        .arg(scratch.configuration())
+        .arg("spool")
+        .args(words);
+    said(command);
+}
+
+/// Twenty messages, of which half are seen; some have more flags.
+pub fn dovecot_sees_what_an_archive_left_and_a_restore_brought_back(scratch: &Scratch) {
+    set_up(scratch);
+    let archives = scratch.at_home("archives").display().to_string();
+    let configuration = scratch.read(&scratch.configuration());
+    fs::write(
+        scratch.configuration(),
+        format!("{configuration}\n[archive]\ndir = {archives:?}\n"),
+    )
+    .unwrap();
+    for number in 0..20 {
+        let writer = [Writer::Spoolguard, Writer::Maildrop, Writer::Dovecot][number % 3];
+        deliver(
+            scratch,
+            writer,
+            &letters::letter(&number.to_string(), 300 + 40 * number, Separators::In),
+        );
+    }
+    let mark = |flags: &str, numbers: &str| {
+        doveadm(scratch, &["flags", "add", flags, "mailbox", "INBOX", numbers]);
+    };
+    mark("\\Seen", "1:10");
+    mark("\\Flagged \\Answered $Later", "3:5");
+    let before = shown(scratch);
+    assert_eq!(before.len(), 20);
+    let uidlist = || scratch.read(&maildir(scratch).join("dovecot-uidlist"));
+    let (list, path) = (uidlist(), maildir(scratch).join("").display().to_string());
+    care(scratch, &["archive", "--yes", &path, "--seen"]);
+    assert_eq!(uidlist(), list, "the UID list is Dovecot's");
+    let left = shown(scratch);
+    assert_eq!(left.len(), 10);
+    assert!(
+        left.iter().all(|(serial, message)| before[serial] == *message),
+        "{left:?}\n{before:?}"
+    );
+    let list = uidlist();
+    let [archive] = fs::read_dir(&archives)
+        .unwrap()
+        .flatten()
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    care(
+        scratch,
+        &["restore", "--yes", archive.path().to_str().unwrap(), "--mailbox", &path],
+    );
+    assert_eq!(uidlist(), list, "the UID list is Dovecot's");
+    let after = shown(scratch);
+    assert_eq!(after.len(), 20);
+    let last = before.values().map(|(uid, _)| *uid).max().unwrap();
+    for (serial, (uid, message)) in &after {
+        assert_eq!(*message, before[serial].1, "{serial}");
+        match left.get(serial) {
+            Some((same, _)) => assert_eq!(uid, same, "{serial}"),
+            // A UID is never used again (RFC 3501 section 2.3.1.1).
+            None => assert!(*uid > last, "{serial}: {uid}"),
+        }
+    }
+    let (bytes, messages) = files(scratch);
+    assert_eq!((sums(scratch), ours(scratch)), ((bytes, messages), (bytes, messages)));
 }

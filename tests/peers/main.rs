@@ -84,6 +84,12 @@ const TESTS: &[Test] = &[
         maildir::three_programs_agree_how_full_a_maildir_is,
     ),
     (
+        "dovecot_sees_what_an_archive_left_and_a_restore_brought_back",
+        Pace::Quick,
+        &["maildrop", "maildirmake", "dovecot-lda", "doveadm"],
+        maildir::dovecot_sees_what_an_archive_left_and_a_restore_brought_back,
+    ),
+    (
         "doctor_knows_the_locks_of_the_real_programs",
         Pace::Quick,
         &["procmail", "maildrop", "mutt", "doveconf"],
