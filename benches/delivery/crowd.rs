@@ -22,11 +22,11 @@ struct Log {
     late: bool,
 }
 
-/// Each program by itself, with more and more writers.
-pub fn alone(stage: &Stage, programs: &[(Program, Seat)], messages: usize, limit: Duration) {
+/// Each program by itself, with these numbers of writers.
+pub fn alone(stage: &Stage, programs: &[(&Program, Seat)], crowds: &[usize], messages: usize, limit: Duration) {
     println!("| what | writers | delivered | total | longest | CPU of all | refused |\n|---|---|---|---|---|---|---|");
     for (program, seat) in programs {
-        for writers in [1, 4, 16, 64] {
+        for writers in crowds.iter().copied() {
             clear(stage, program, seat);
             let before = measure::children();
             let logs = send(&[program], seat, writers, messages, limit);

@@ -21,7 +21,7 @@
 //! | `writers` | 1, 4, 16 and 64 writers with 50 messages each on one mailbox |
 //! | `mixed` | four of spoolguard, procmail, maildrop and dovecot-lda each on the same mailbox |
 //! | `configuration` | spoolguard with none, a short one, and all keys with a quota for each of 2000 users |
-//! | `maildir` | 4 KiB into a Maildir |
+//! | `maildir` | 4 KiB into a Maildir, and 1 and 16 writers with 25 messages each on one |
 //! | `lmtp` | 4 KiB and 200 MiB handed to an LMTP server that keeps nothing, beside `minimal_lmtp.c` |
 //! | `verdict` | ordinary mail, a report, a loop |
 //! | `forward` | to 1 and to 50 addresses; `swallow.c` stands for sendmail |
@@ -295,7 +295,12 @@ impl Bench {
                      maildrop look for a lock each second here, by default each 8 and 5.\n",
                     self.limit().as_secs()
                 );
-                crowd::alone(&self.stage, &self.programs, 50, self.limit());
+                let programs: Vec<_> = self
+                    .programs
+                    .iter()
+                    .map(|(program, seat)| (program, seat.clone()))
+                    .collect();
+                crowd::alone(&self.stage, &programs, &[1, 4, 16, 64], 50, self.limit());
             }
             "mixed" => self.mixed(),
             "configuration" => self.configuration(runs),
@@ -373,16 +378,23 @@ impl Bench {
         let minimal = self.minimal("maildir");
         let others = self.programs.iter().map(|(program, _)| program);
         let others = others.filter(|program| program.kind() != Kind::Minimal);
+        let deliverquota = programs::deliverquota();
         let mail = Mail::of(4 << 10);
-        let mut contenders = Vec::new();
-        for (number, program) in minimal.iter().chain(others).enumerate() {
+        let mut seats = Vec::new();
+        for (number, program) in minimal.iter().chain(others).chain(&deliverquota).enumerate() {
             let mut seat = self.stage.seat(&format!("m{number}"));
             seat.mailbox = seat.at_home("Maildir");
             if program.set_up_maildir(&seat) {
-                contenders.push(contender_of(program, seat, &mail));
+                seats.push((program, seat));
             }
         }
+        let contenders: Vec<_> = seats
+            .iter()
+            .map(|(program, seat)| contender_of(program, seat.clone(), &mail))
+            .collect();
         self.compare(&contenders, 3, runs, Columns::Calls);
+        println!("### Writers with 25 messages of 4 KiB each on one Maildir\n");
+        crowd::alone(&self.stage, &seats, &[1, 16], 25, self.limit());
     }
 
     /// Those that speak LMTP, each with a home of its own.

@@ -31,6 +31,8 @@ pub enum Kind {
     SendmailLocal,
     OpensmtpdLocal,
     MailutilsMda,
+    /// It knows Maildirs alone.
+    Deliverquota,
 }
 
 /// Those that deliver, and where each is looked for.
@@ -102,6 +104,13 @@ pub fn others(stage: &Stage, fetched: &Path) -> (Vec<Program>, Vec<String>) {
     (programs, missing)
 }
 
+/// The program of Courier's that delivers into a Maildir, where it is.
+pub fn deliverquota() -> Option<Program> {
+    let paths = ["/usr/sbin/deliverquota.maildrop", "/usr/bin/deliverquota"];
+    let path = paths.iter().map(PathBuf::from).find(|path| path.exists())?;
+    Some(Program::own(Kind::Deliverquota, "deliverquota", path))
+}
+
 /// A program of `fetch`, and where its libraries are.
 fn unpacked(kind: Kind, stage: &Stage, fetched: &Path, paths: &[&str]) -> Option<(PathBuf, String)> {
     let root = fetched.join(kind.package()?);
@@ -131,7 +140,7 @@ impl Kind {
     /// procmail makes sure of its user's mailbox there, whatever its rc file says.
     fn writes_to_var_mail(self) -> bool {
         match self {
-            Self::Minimal | Self::Spoolguard | Self::Maildrop | Self::Dovecot => false,
+            Self::Minimal | Self::Spoolguard | Self::Maildrop | Self::Dovecot | Self::Deliverquota => false,
             Self::Procmail | Self::SendmailLocal | Self::OpensmtpdLocal | Self::MailutilsMda => true,
         }
     }
@@ -141,7 +150,9 @@ impl Kind {
             Self::SendmailLocal => Some("sendmail-bin"),
             Self::OpensmtpdLocal => Some("opensmtpd"),
             Self::MailutilsMda => Some("mailutils-mda"),
-            Self::Minimal | Self::Spoolguard | Self::Procmail | Self::Maildrop | Self::Dovecot => None,
+            Self::Minimal | Self::Spoolguard | Self::Procmail | Self::Maildrop | Self::Dovecot | Self::Deliverquota => {
+                None
+            }
         }
     }
 }
@@ -176,7 +187,7 @@ impl Program {
     pub fn set_up(&self, seat: &Seat) {
         let mailbox = seat.mailbox.display();
         match self.kind {
-            Kind::Minimal | Kind::SendmailLocal | Kind::OpensmtpdLocal | Kind::MailutilsMda => {}
+            Kind::Minimal | Kind::SendmailLocal | Kind::OpensmtpdLocal | Kind::MailutilsMda | Kind::Deliverquota => {}
             Kind::Spoolguard => drop(seat.write("spoolguard.toml", &spoolguard_configuration(seat))),
             Kind::Procmail => {
                 let text = format!("DEFAULT={mailbox}\nORGMAIL={mailbox}\nLOCKSLEEP=1\n:0:\n{mailbox}\n");
@@ -196,7 +207,7 @@ impl Program {
             seat.make_dir(&format!("Maildir/{part}"));
         }
         match self.kind {
-            Kind::Minimal => {}
+            Kind::Minimal | Kind::Deliverquota => {}
             Kind::Spoolguard => {
                 let own = format!("mbox:{}/%u", seat.mailbox.parent().unwrap().display());
                 let text = spoolguard_configuration(seat).replace(&own, &format!("maildir:{maildir}"));
@@ -249,6 +260,7 @@ impl Program {
         let mut command = self.plain(under, seat);
         match self.kind {
             Kind::Minimal => command.arg(&seat.mailbox).arg("s@s.test"),
+            Kind::Deliverquota => command.arg(&seat.mailbox),
             Kind::Spoolguard => command
                 .arg("--config")
                 .arg(seat.at_home("spoolguard.toml"))
