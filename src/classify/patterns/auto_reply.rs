@@ -175,7 +175,7 @@ const AWAY: &[&str] = &[
     "afară din birou", "вне офиса", "нет на месте", "нет в офисе", "поза офісом", "извън офиса",
     "ван канцеларије", "εκτός γραφείου", "ofis dışında", "izvan ureda", "van kancelarije", "odsoten",
     "odsotnost", "kontorist väljas", "ārpus biroja", "arpus biroja", "prombūtn", "ne biure", "מחוץ למשרד", "לא במשרד",
-    "خارج المكتب", "خارج از دفتر", "不在办公室", "不在辦公室", "外出", "休假", "不在", "부재",
+    "خارج المكتب", "خارج از دفتر", "不在办公室", "不在辦公室", "外出中", "外出しております", "外出期间", "休假", "不在", "부재",
     "ngoài văn phòng", "vắng mặt", "di luar kantor", "di luar pejabat", "ไม่อยู่ที่สำนักงาน", "ไม่อยู่",
     "कार्यालय से बाहर",
 ];
@@ -209,8 +209,43 @@ const HEADS: &[&str] = &[
     "notificación de ",
 ];
 
+/// Behind them in scripts without blanks: mail, message, notice; any other word goes on with a sentence.
+const UNPARTED_FOLLOWERS: &[&str] = &[
+    "メール",
+    "メッセージ",
+    "通知",
+    "のお知らせ",
+    "です",
+    "邮件",
+    "郵件",
+    "消息",
+    "信息",
+    "訊息",
+];
+
+/// Tells whether `c` is of a script that puts no blanks between words.
+fn is_unparted(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}')
+}
+
+/// What stands in `word` behind the last of a program's words for an automatic reply.
+fn behind_stems(word: &str) -> &str {
+    let automatic = AUTOMATIC_SET
+        .find_all(word)
+        .map(|(at, number)| at + AUTOMATIC_SET.phrase(number).len());
+    let reply = REPLY_SET
+        .find_all(word)
+        .map(|(at, number)| at + REPLY_SET.phrase(number).len());
+    let end = automatic.chain(reply).max().unwrap_or_default();
+    word.get(end..).unwrap_or_default()
+}
+
 /// How much a program's words for an automatic reply say, with `rest` of the subject behind them.
 fn hint_before(rest: &str) -> SubjectHint {
+    let is_sentence = rest.starts_with(is_unparted) && !UNPARTED_FOLLOWERS.iter().any(|word| rest.starts_with(word));
+    if is_sentence {
+        return SubjectHint::Perhaps;
+    }
     // The last word may go on: `autoresponder`.
     let rest = rest.trim_start_matches(char::is_alphanumeric).trim_start();
     let word = rest
@@ -248,8 +283,12 @@ fn find_automatic_reply(start: &str) -> Option<SubjectHint> {
     if words.get(BEFORE + 1..end).is_some_and(is_both) && !says_away(start) {
         return None;
     }
+    let last = end
+        .checked_sub(1)
+        .and_then(|last| words.get(last))
+        .map(|last| behind_stems(last));
     let rest = words.get(end..).unwrap_or_default().join(" ");
-    Some(hint_before(&format!(" {rest}")))
+    Some(hint_before(&format!("{} {rest}", last.unwrap_or_default())))
 }
 
 /// The hint of a phrase with which `subject` begins, or that ends what stands before its colon.
@@ -409,6 +448,9 @@ mod tests {
             "auto response time: a study",
             "auto-reply settings for the summer",
             "autoresponder broken on your site",
+            "自動返信の設定について",
+            "自动回复怎么设置",
+            "自動応答システムのご提案",
             "automatic answering machine for sale",
         ] {
             assert_eq!(
@@ -421,6 +463,8 @@ mod tests {
             "auto-responder",
             "autoreply from ann",
             "auto response (ann)",
+            "自動返信メール",
+            "自动回复",
             "out of office: x",
         ] {
             assert_eq!(find_auto_reply_subject(subject), Some(SubjectHint::Surely), "{subject}");
