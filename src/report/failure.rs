@@ -52,6 +52,11 @@ impl<'a> Codes<'a> {
         }
     }
 
+    /// Tells whether the reply is to how the session goes, or asks for authentication (RFC 5321 section 4.2.2, RFC 4954).
+    fn is_about_session(self) -> bool {
+        matches!(self.reply, Some(500 | 502..=504 | 530..=538 | 555))
+    }
+
     fn is_permanent(self, status: Option<&str>) -> bool {
         match (self.reply, self.enhanced.or(status)) {
             (Some(code), _) => (500..600).contains(&code),
@@ -163,16 +168,21 @@ impl FailureEvidence<'_> {
             .filter(|far| !(at_recipient && far.is_no_answer()))
             .and_then(StatusSubject::class)
         {
-            return (class, Basis::Said);
+            let is_sentence = || topic == Topic::Unsaid && is_long(self.reply);
+            let is_sure = class != FailureClass::Hard || !is_sentence();
+            return (class, if is_sure { Basis::Said } else { Basis::Presumed });
         }
         if topic == Topic::Refused && words.refuses_message() {
             return (FailureClass::Message, Basis::Said);
         }
         let names_mailbox = words.has_person() || words.names(self.recipient);
+        let is_about_sending = topic == Topic::Unsaid && !names_mailbox && words.has_sending();
+        if at_recipient && (codes.is_about_session() || is_about_sending) {
+            return (FailureClass::Message, Basis::Said);
+        }
         let is_plain = topic == Topic::Unsaid || names_mailbox;
         if at_recipient && codes.is_permanent(self.status) && is_plain {
-            let basis = if names_mailbox { Basis::Named } else { Basis::Presumed };
-            return (FailureClass::Hard, basis);
+            return (FailureClass::Hard, Basis::Presumed);
         }
         if let Some(class) = self.status.and_then(StatusSubject::read).and_then(StatusSubject::class) {
             return (class, Basis::Said);
@@ -180,18 +190,22 @@ impl FailureEvidence<'_> {
         // RFC 5321 section 4.2.3: these are about mailboxes, and sites use them for everything.
         let is_mailbox_code = matches!(codes.reply, Some(510 | 511 | 513 | 550 | 551 | 553));
         if is_mailbox_code && topic == Topic::Unsaid && names_mailbox {
-            // Above the reply, the report itself names the address.
-            let is_named = || from_reply_code(self.reply).is_some_and(|far| Wording::of(far).names(self.recipient));
-            let basis = if words.has_person() || is_named() {
-                Basis::Named
-            } else {
-                Basis::Presumed
-            };
-            (FailureClass::Hard, basis)
+            (FailureClass::Hard, Basis::Presumed)
         } else {
             (FailureClass::Neither, Basis::Said)
         }
     }
+}
+
+/// Tells whether the far side says so much that its status is not all of it: policies come with the status of an unknown address as well.
+fn is_long(reply: &str) -> bool {
+    /// `The account has been administratively put on hold`, with its reply code; of what is unread about dead addresses, nothing is longer.
+    const WORDS: usize = 10;
+    let far = from_reply_code(reply).unwrap_or(reply);
+    let words = far
+        .split_whitespace()
+        .filter(|word| word.contains(char::is_alphanumeric) && !word.contains(['.', '@', '/']));
+    words.count() > WORDS
 }
 
 /// The topic that an enhanced status names by itself, in no language (RFC 3463 section 3).
@@ -220,4 +234,44 @@ pub fn class_of(status: Option<&str>, reply: &str) -> FailureClass {
         ..FailureEvidence::default()
     };
     evidence.class()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FailureEvidence;
+    use crate::report::stage::SmtpStage;
+    use crate::report::status_code::{Basis, FailureClass};
+
+    #[test]
+    fn a_status_beside_much_that_is_unread_is_presumed() {
+        for (reply, class, basis) in [
+            ("550 5.1.1 xyzzy", FailureClass::Hard, Basis::Said),
+            (
+                "550 5.1.1 <x@c.test>: un du trois qua cin six set hui neu dis",
+                FailureClass::Hard,
+                Basis::Presumed,
+            ),
+            (
+                "550 5.1.1 <x@c.test>: no such user, un du trois qua cin six set hui neu",
+                FailureClass::Hard,
+                Basis::Said,
+            ),
+            (
+                "550 5.1.7 un du trois qua cin six set hui neu dis",
+                FailureClass::Message,
+                Basis::Said,
+            ),
+            ("503 5.5.1 xyzzy", FailureClass::Message, Basis::Said),
+            ("550 subject xyzzy", FailureClass::Message, Basis::Said),
+            ("550 mailbox of your xyzzy", FailureClass::Hard, Basis::Presumed),
+        ] {
+            let evidence = FailureEvidence {
+                reply,
+                stage: Some(SmtpStage::Recipient),
+                recipient: "x@c.test",
+                ..FailureEvidence::default()
+            };
+            assert_eq!(evidence.weigh(), (class, basis), "{reply}");
+        }
+    }
 }

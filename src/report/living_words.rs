@@ -4,11 +4,11 @@
 /// The mailbox or the disk is full.
 #[rustfmt::skip]
 pub const FULL: &[&str] = &[
-    "percent", "usage", "ceiling", "free bytes", "has reached", "have reached", "been reached", "reached its", "alcanzad", "alcanco", "atingi", "atteint", "erreicht", "erschopft",
+    "piu posto", "non c e posto", "senza posto", "percent", "usage", "ceiling", "free bytes", "has reached", "have reached", "been reached", "reached its", "alcanzad", "alcanco", "atingi", "atteint", "erreicht", "erschopft",
     "raggiunt", "bereikt", "osiagn", "dosegl", "natt ", "elerte", "ulasti", "достиг", "законч", "места", "місця", "tamano",
     "maximo ", "maxima ", "massim",
     "capacity", "capacid", "capacit", "kapazit", "kapasit", "overflow", "cannot hold", "can not hold", "not hold more", "no more mail",
-    "any more mail", "more messages", "allotment", "allowance", "allocat", "megabyte", "gigabyte", "mb ", "gb ", "stuffed",
+    "any more mail", "more messages", "allotment", "allowance", "allocat", "stuffed",
     "overdrawn",
     "quota", "overquota", "full ", "storage", "disk space", "disc space", "space left", "out of space", "no space", "no room", "space not enough",
     "enough space", "enough room", "enough disk", "insufficient space", "insufficient disk", "insufficient system", "mailbox exceed",
@@ -46,10 +46,13 @@ pub const FULL: &[&str] = &[
     "入りきり", "放不下", "bis oben", "oben hin", "contenere altro", "contenir",
 ];
 
+/// Units of size: of a mailbox it is full, of anything else the message is too large.
+pub const UNITS: &[&str] = &["megabyte", "gigabyte", "mb ", "gb ", "mib ", "gib ", "мб ", "гб "];
+
 /// The message is too large.
 #[rustfmt::skip]
 pub const SIZE: &[&str] = &[
-    "message size", "mail size", "size of message", "size of mail", "size of the message", "size of your", "size limit",
+    "message size", "mail size", "mail exceeds", "message exceeds", "size of message", "size of mail", "size of the message", "size of your", "size limit",
     "maximum size", "max size", "maximum message", "maximum incoming", "size exceeds", "exceeds size", "fixed maximum", "too large",
     "too big", "oversize", "larger than", "bigger than", "message length",
     "tamano del mensaje", "demasiado grande", "tamanho da mensagem", "muito grande", "dimensioni del messaggio", "troppo grande",
@@ -210,6 +213,10 @@ pub const POLICY: &[&str] = &[
     "interne nachricht", "uzytku wewn", "poczty wewn", "poczta wewn", "внутренней почт", "внутренних", "внутрішн", "ic posta", "ic ileti", "社内", "内部邮", "內部郵", "사내",
     "interne e mail", "uso interno", "usage interne", "internen gebrauch", "intern bruk", "intern brug", "internt bruk", "belso hasznal",
     "interni pouz", "vnitrni post", "vnitrniho pouz",
+    // Fraud, other ways in, people who may post, lines that change their address
+    "truff", "estafa ", "betrug", "oszust", "мошенн", "шахрай", "измам", "詐欺", "诈骗", "詐騙", "사기 ", "사기성", "bedrag", "svindel", "huijaus", "podvod",
+    "csalas", "dolandir", "escroqu", "arnaque", "inselator", "prevar", "απατη", "הונאה", "احتيال", "scam", "can post",
+    "may post", "to post", "outsider", "closed to ", "динамич", "динаміч", "firmad", "firmato", "firmata",
 ];
 
 /// Some limit that is not named.
@@ -268,5 +275,10 @@ pub const LATER: &[&str] = &[
     "retry ", "asleep", "to sleep", "sleeping", "restor", "repair", "in use by", "locked by", "another session", "check failed",
     "checked now", "out of order", "append", "crash", "reboot", "restart", "daemon down", "backend down", "not mounted", "unmounted",
     "file system", "filesystem",
+    // Faults, of machines and of the places where they stand
+    "averi", "avaria", "avarie", "awari", "авари", "аварі", "panne", "pane ", "ariza", "vypad", "avbrott", "avbrud", "stromausfall", "serverausfall",
+    "ausfall", "uitval", "guasto", "guasti", "dysfonction", "rechenzentr", "centro de dados", "centro de datos", "centro dati",
+    "centre de donnees", "serwerown", "дата центр", "datovem cent", "datahall", "veri merkez", "データセンタ", "机房", "systempfleg",
+    "swamp", "another day", "another time", "another moment", "until ", "unpaid", "invoice", "hasta que", "bis zum", "bis zur", "jusqu a", "fino al", "repeat the", "repeat it", "repeat your",
     "recover", "unreachable", "synced", "syncing", "replicat", "mails waiting", "before the",
 ];

@@ -34,8 +34,6 @@ pub enum Basis {
     /// The far side says so, in words or with a status.
     #[default]
     Said,
-    /// The far side speaks of the mailbox, and nobody can read what it says of that.
-    Named,
     /// The far side refused an address, and nobody can read why: it may be full, or refuse whoever sends.
     Presumed,
 }
@@ -45,7 +43,6 @@ impl Basis {
     pub fn name(self) -> &'static str {
         match self {
             Self::Said => "said",
-            Self::Named => "named",
             Self::Presumed => "presumed",
         }
     }

@@ -146,7 +146,7 @@ const MISSING: &[&str] = &[
     "not in our", "not in my", "not in the directory", "may not exist", "typo", "misspell", "spelling", "bad recipient",
     "bad address", "bad destination", "bad mailbox", "bad user", "badrcptto", "illegal alias", "illegal recipient",
     "illegal address", "illegal user", "unrout", "undeliverable to", "undeliverable address", "not deliverable", "not registered",
-    "not hosted", "not defined", "does not match any", "final delivery userid", "final email delivery", "name or service",
+    "not hosted", "not host ", "not defined", "does not match any", "final delivery userid", "final email delivery", "name or service",
     "verification failed", "recipient lookup", "could not be resolved", "not be resolved", "null recipient",
     // Spanish, Portuguese, Catalan, Italian, French, Romanian
     "desconocid", "no encontrad", "no se encontr", "no se encuentra", "no hay ", "incorrect", "no registrad",
@@ -313,6 +313,16 @@ pub const PERSON: &[&str] = &[
     "παραληπτ", "χρηστ", "γραμματοκιβωτι", "用户", "用戶", "收件人", "收信人", "邮箱", "郵箱", "信箱", "帐号", "账号", "账户", "地址",
     "ユーザ", "宛先", "受信者", "アドレス", "アカウント", "사용자", "수신", "사서함", "계정", "주소", "משתמש", "נמען", "תיבת", "مستخدم", "مستلم",
     "المستلم", "صندوق", "کاربر",
+];
+
+/// Words for whoever sends, or for a piece of the message, as what a refusal is about that says no more: `your network`, `the subject`.
+#[rustfmt::skip]
+pub const SENDING: &[&str] = &[
+    "you ", "your ", "yours ", "subject ", "subjects ", "ihr ", "ihre ", "ihrem ", "ihren ", "ihrer ", "ihnen ", "votre ", "vos ", "vous ", "usted ", "sus ",
+    "vostro ", "vostra ", "vostri ", "seu ", "sua ", "seus ", "voce ", "uw ", "jouw ", "deres ", "twoj ", "twoja ", "twoje ", "panstwa ",
+    "vase ", "vasi ", "vam ", "teidan ", "sinun ", "ваш ", "ваша ", "ваше ", "ваши ", "вашего ", "вашей ", "вам ", "вас ",
+    "sizin ", "sizden ", "您", "你", "あなた", "貴", "귀하", "당신", "betreff", "objet ", "asunto", "assunto", "oggetto", "onderwerp", "amne ", "emne ", "temat ",
+    "predmet", "тема ", "темы ", "теме ", "件名", "主题", "主旨", "제목",
 ];
 
 /// Names of blocklists, as they stand in a URL.

@@ -3,9 +3,10 @@
 //!
 //! Names say nothing by what they are called: addresses, host names and URLs are kept apart from the words.
 
+use crate::report::living_words::UNITS;
 use crate::report::topic_words::TOPIC_WORDS;
 use crate::report::topics::{
-    ACCOUNT, BLOCKED, BLOCKLISTS, GIVEN_UP, LAPSED, MESSAGE, NEUTRAL, PERSON, REFUSED, SERVICE, TOPICS, Topic,
+    ACCOUNT, BLOCKED, BLOCKLISTS, GIVEN_UP, LAPSED, MESSAGE, NEUTRAL, PERSON, REFUSED, SENDING, SERVICE, TOPICS, Topic,
     UNAVAILABLE,
 };
 
@@ -59,6 +60,7 @@ impl Wording {
                     .for_each(|piece| wording.push(piece));
             }
         }
+        wording.push_without_umlauts();
         for neutral in NEUTRAL {
             if wording.plain.contains(neutral) {
                 wording.plain = wording.plain.replace(neutral, " ");
@@ -66,6 +68,15 @@ impl Wording {
         }
         wording.index();
         wording
+    }
+
+    /// Adds the text once more, far behind itself, as it is where `ä`, `ö` and `ü` are written with two letters: `ungueltig` is `ungultig`.
+    fn push_without_umlauts(&mut self) {
+        let folded = self.plain.replace("ae", "a").replace("oe", "o").replace("ue", "u");
+        if folded.len() < self.plain.len() {
+            self.plain.extend(core::iter::repeat_n(' ', 2 * NEAR));
+            self.plain.push_str(&folded);
+        }
     }
 
     /// Notes where words begin: behind what is no letter and no digit, or belongs to a script without blanks.
@@ -139,8 +150,14 @@ impl Wording {
                 has(Topic::NoMail)
                     && !self.has(&["mail from", "email from", "messages from", "mail sent", "email sent"])
             }
+            Topic::Full => has(Topic::Full) || self.has(UNITS) && self.has_person(),
+            Topic::Size => has(Topic::Size) || self.has(UNITS) && !self.has_person(),
             Topic::Policy => has(Topic::Policy) || self.has(&["listed "]) && !self.has(&["not listed"]),
-            Topic::Client => has(Topic::Client) || self.names.split(' ').any(is_ip_address),
+            Topic::Client => {
+                has(Topic::Client)
+                    || self.names.split(' ').any(is_ip_address)
+                    || self.plain.split(' ').any(is_as_number)
+            }
             Topic::Later => has(Topic::Later) || self.is_unsure(),
             Topic::Closed => {
                 has(Topic::Closed)
@@ -148,9 +165,7 @@ impl Wording {
                     || self.has_near(PERSON, REFUSED) && !self.refuses_message()
             }
             Topic::Refused => has(Topic::Refused) || self.refuses_message(),
-            Topic::Full
-            | Topic::Size
-            | Topic::Rate
+            Topic::Rate
             | Topic::Sender
             | Topic::Relay
             | Topic::Limit
@@ -211,6 +226,11 @@ impl Wording {
         self.has(PERSON)
     }
 
+    /// Tells whether it speaks of whoever sends or of a piece of the message.
+    pub fn has_sending(&self) -> bool {
+        self.has(SENDING)
+    }
+
     /// Tells whether it says that a message was refused, and not an address.
     pub fn refuses_message(&self) -> bool {
         self.has_near(MESSAGE, REFUSED) || self.has_near(REFUSED, MESSAGE)
@@ -225,10 +245,11 @@ impl Wording {
     /// as well, and whoever cannot check a recipient does not know.
     fn is_unsure(&self) -> bool {
         self.has(UNAVAILABLE) && self.has_near(&["or "], REFUSED)
-            || self.has_near(
-                &["not ", "cannot ", "unable "],
-                &["verif", "check", "validat", "determin"],
-            )
+            || (self.has_person() || self.names.contains('@'))
+                && self.has_near(
+                    &["not ", "cannot ", "unable "],
+                    &["verif", "check", "validat", "determin"],
+                )
     }
 
     /// Tells whether it names this address.
@@ -318,6 +339,12 @@ fn is_ip_address(name: &str) -> bool {
     bare.parse::<core::net::Ipv4Addr>().is_ok()
 }
 
+/// Tells whether `word` is the number of a network, `as64500`.
+fn is_as_number(word: &str) -> bool {
+    let digits = word.strip_prefix("as").unwrap_or_default();
+    digits.len() >= 3 && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Punctuation parts words; the marks that some scripts put on or between letters do not.
 fn is_mark(c: char) -> bool {
     c.is_ascii() || c.is_whitespace() || !matches!(u32::from(c), 0x300..=0x36f | 0x0e31..=0x0e4e | 0x064b..=0x065f)
@@ -364,7 +391,8 @@ fn without_accent(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::{
-        ACCOUNT, BLOCKED, GIVEN_UP, LAPSED, MESSAGE, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE, Wording,
+        ACCOUNT, BLOCKED, GIVEN_UP, LAPSED, MESSAGE, PERSON, REFUSED, SENDING, SERVICE, TOPICS, Topic, UNAVAILABLE,
+        UNITS, Wording,
     };
 
     #[test]
@@ -380,6 +408,14 @@ mod tests {
             ("550 mailbox full.", Topic::Full),
             ("550 BUZÓN LLENO", Topic::Full),
             ("550 generate separate", Topic::Unsaid),
+            ("550 Empfaenger ungueltig", Topic::Missing),
+            ("550 Postfach uebervoll", Topic::Full),
+            ("552 38 MB cannot go through", Topic::Size),
+            ("552 the mailbox holds 38 MB", Topic::Full),
+            ("550 body hash did not verify", Topic::Unsaid),
+            ("550 cannot verify x@c.test", Topic::Later),
+            ("550 AS64500 for all recipients", Topic::Client),
+            ("550 as is, for 64500", Topic::Unsaid),
             ("550", Topic::Unsaid),
         ] {
             assert_eq!(Wording::of(reply).topic(), topic, "{reply}");
@@ -400,14 +436,19 @@ mod tests {
             MESSAGE,
             PERSON,
             REFUSED,
+            SENDING,
             SERVICE,
             UNAVAILABLE,
+            UNITS,
         ];
         let all = TOPICS.iter().map(|(_, words)| *words).chain(lists);
         let wrong: Vec<&str> = all
             .flatten()
             .copied()
-            .filter(|word| Wording::of(word).plain.trim() != word.trim())
+            .filter(|word| {
+                let plain = Wording::of(word).plain;
+                plain.trim().split("  ").next() != Some(word.trim())
+            })
             .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }

@@ -290,7 +290,7 @@ fn the_class_of_a_failure_and_what_it_rests_on_are_shown() {
     let scratch = Scratch::new();
     for (reply, class, basis, shown) in [
         ("550 5.1.1 no such user", "hard", "said", " -- hard, said\n"),
-        ("550 konto xyzzy", "hard", "named", " -- hard, named\n"),
+        ("550 konto xyzzy", "hard", "presumed", " -- hard, presumed\n"),
         ("550 xyzzy", "hard", "presumed", " -- hard, presumed\n"),
         ("552 5.2.2 full", "soft", "said", " -- soft, said\n"),
         ("554 5.7.1 spam", "message", "said", " -- message, said\n"),
