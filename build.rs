@@ -4,7 +4,7 @@
 //!
 //! `-C target-feature=+crt-static` would do the same, but can be had for all crates only, macros included, which it does not suit. So the
 //! linker finds scripts that name the archives first, where it looks for `libc.so` and its like. Where there are no archives, or
-//! `SPOOLGUARD_LINK=dynamic` is set, everything is left to rustc.
+//! `SPOOLGUARD_LINK=dynamic` is set, everything is left to rustc. `SPOOLGUARD_LINK=pie` leaves the program position-independent.
 //!
 //! With and without, the functions of a delivery are put beside each other: a program of 7 MB of which 334 of 4,448 functions run is read
 //! from the disk, and mapped, by pages. `contrib/link/trace` makes the list. A linker that knows no such lists is not told of it.
@@ -67,14 +67,20 @@ fn main() {
     let Some(out) = env::var_os("OUT_DIR").map(PathBuf::from) else {
         return;
     };
-    // The start of a program that is position-independent and has no interpreter: glibc 2.26.
-    if archive("rcrt1.o").is_some()
-        && LIBRARIES
-            .iter()
-            .all(|(name, archives)| stand_in(&out.join(name), archives))
+    if LIBRARIES
+        .iter()
+        .all(|(name, archives)| stand_in(&out.join(name), archives))
     {
-        // The last word on how to start: position-independent as before, with no interpreter.
-        println!("cargo::rustc-link-arg-bins=-static-pie");
+        // The last word on how to start: with no interpreter, and at a fixed address. A program that may be anywhere has 13,000 addresses to
+        // put right at each start, in 67 pages that it then has for itself. Of the linker, not of the compiler: with `-static` that one
+        // takes another start, by which newer versions read all tables of unwinding at each.
+        let kinds: &[&str] = match is("SPOOLGUARD_LINK", "pie") {
+            true => &["-static-pie"],
+            false => &["-no-pie", "-Wl,-static", "-Wl,--no-dynamic-linker"],
+        };
+        for kind in kinds {
+            println!("cargo::rustc-link-arg-bins={kind}");
+        }
         println!("cargo::rustc-link-arg-bins=-L{}", out.display());
         for name in WEAK {
             println!("cargo::rustc-link-arg-bins=-Wl,-u,{name}");

@@ -1,5 +1,6 @@
 //! What holds for every source file: pure code is known by its path, and some words occur nowhere. Read from the sources, as they are built.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -150,9 +151,7 @@ fn no_loader_works_at_each_start() {
     {
         return;
     }
-    let can_be_static = ["libc.a", "libm.a", "libgcc_eh.a", "rcrt1.o"]
-        .into_iter()
-        .all(has_archive);
+    let can_be_static = ["libc.a", "libm.a", "libgcc_eh.a"].into_iter().all(has_archive);
     let is_static = elf::is_static(Path::new(env!("CARGO_BIN_EXE_spoolguard")));
     assert_eq!(is_static, can_be_static);
 }
@@ -164,8 +163,60 @@ fn what_a_delivery_calls_lies_together() {
         return;
     }
     // Of another profile than the one that was traced, other functions are inlined; of another compiler, some are called otherwise.
-    let bytes = elf::section_bytes(Path::new(env!("CARGO_BIN_EXE_spoolguard")), ".text.delivery");
+    let text = elf::section(Path::new(env!("CARGO_BIN_EXE_spoolguard")), ".text.delivery");
+    let bytes = text.map(|text| text.len());
     assert!(bytes.is_some_and(|bytes| bytes > 10_000), "{bytes:?}");
+}
+
+/// A function's name as `contrib/link/trace` writes it: without the numbers of crates, and the places that it points back to.
+fn leave_open(name: &str) -> String {
+    let parts: Vec<&str> = name.split('_').collect();
+    let before = |pair: &[&str]| {
+        let (part, next) = (pair[0], pair[1]);
+        let of_crate = part.find("Cs").filter(|at| at + 2 < part.len());
+        let back = (part.len().saturating_sub(4)..part.len().saturating_sub(1)).find(|at| part[*at..].starts_with('B'));
+        match (
+            of_crate.filter(|_| next.starts_with(|first: char| first.is_ascii_digit())),
+            back,
+        ) {
+            (Some(at), _) => format!("{}Cs*", &part[..at]),
+            (None, Some(at)) => format!("{}B*", &part[..at]),
+            (None, None) => part.to_owned(),
+        }
+    };
+    let mut open: Vec<String> = parts.windows(2).map(before).collect();
+    open.extend(parts.last().map(|last| (*last).to_owned()));
+    open.join("_")
+}
+
+/// `contrib/link/trace` makes the list when somebody runs it; functions that were renamed since are not in it.
+#[test]
+fn the_list_of_what_a_delivery_calls_is_up_to_date() {
+    let is_decided = option_env!("RUSTFLAGS").is_some();
+    let names = elf::section(Path::new(env!("CARGO_BIN_EXE_spoolguard")), ".strtab");
+    let Some(names) = names.filter(|_| !is_decided && cfg!(target_os = "linux")) else {
+        return;
+    };
+    let names: BTreeSet<String> = names
+        .split(|byte| *byte == 0)
+        .filter(|name| name.starts_with(b"_R"))
+        .map(|name| leave_open(&String::from_utf8_lossy(name)))
+        .collect();
+    let list = fs::read_to_string(root().join("contrib/link/order.ld")).unwrap();
+    let listed: Vec<&str> = list
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("*(.text.")?.split_once(' '))
+        .map(|(name, _)| name)
+        .collect();
+    let gone: Vec<&&str> = listed.iter().filter(|name| !names.contains(**name)).collect();
+    assert!(listed.len() > 300, "{}", listed.len());
+    // Some are there in an optimised program alone, or for another C library.
+    assert!(
+        gone.len() * 4 < listed.len(),
+        "{} of {} functions in contrib/link/order.ld are gone; make it anew with contrib/link/trace: {gone:#?}",
+        gone.len(),
+        listed.len()
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whether a program is linked statically, and what a section of it takes. Used by the bench of deliveries, too.
+//! Whether a program is linked statically, and what a section of it holds. Used by the bench of deliveries, too.
 
 use std::fs;
 use std::path::Path;
@@ -13,9 +13,9 @@ pub fn is_static(program: &Path) -> bool {
     (0..count).all(|header| bytes[start + header * size..][..4] != INTERPRETER)
 }
 
-/// How long the section with this name is; none where there is none.
+/// What the section with this name holds; none where there is none.
 #[allow(dead_code, reason = "the bench asks for no section")]
-pub fn section_bytes(program: &Path, name: &str) -> Option<usize> {
+pub fn section(program: &Path, name: &str) -> Option<Vec<u8>> {
     let bytes = fs::read(program).unwrap_or_else(|e| panic!("cannot read {}: {e}", program.display()));
     let word = |at: usize| usize::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
     let short = |at: usize| usize::from(u16::from_ne_bytes([bytes[at], bytes[at + 1]]));
@@ -26,6 +26,6 @@ pub fn section_bytes(program: &Path, name: &str) -> Option<usize> {
         let found = bytes[names + usize::try_from(at).unwrap()..]
             .split(|byte| *byte == 0)
             .next();
-        (found == Some(name.as_bytes())).then(|| word(header + 32))
+        (found == Some(name.as_bytes())).then(|| bytes[word(header + 24)..][..word(header + 32)].to_vec())
     })
 }
