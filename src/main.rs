@@ -12,7 +12,7 @@ use clap::error::ErrorKind;
 use spoolguard_copy as _;
 
 use spoolguard::cli::{Cli, fast_path, mistake, shown};
-use spoolguard::deliver::caller;
+use spoolguard::deliver::{caller, watchdog};
 use spoolguard::error::{Category, Error, Status};
 use spoolguard::mailbox::setgid;
 use spoolguard::sys::deadline;
@@ -41,14 +41,22 @@ fn main() -> ExitCode {
 fn run() -> Status {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let words = || arguments.iter().skip(1).map_while(|word| word.to_str());
-    if !fast_path::is_typed(words()) {
+    let is_typed_command = fast_path::is_typed(words());
+    if !is_typed_command {
         // Before anything else: mail systems bounce on death by a signal.
-        let _ = deadline::hold_signals();
+        let _ = deadline::block_signals();
     }
     let group = match setgid::set_aside() {
         Ok(group) => group,
         Err(e) => return deliver::end_run(Err(e)),
     };
+    if fast_path::is_delivery(words()) {
+        // Root's child gets a copy of the memory: before there is much of it.
+        watchdog::start_watchdog();
+    }
+    if !is_typed_command {
+        let _ = deadline::hold_signals();
+    }
     let is_typed = || std::io::stdin().is_terminal() && !caller::is_mail_system(&caller::read_variable);
     let quick = fast_path::parse_sendmail(&arguments).or_else(|| fast_path::parse_delivery(&arguments));
     match quick.map_or_else(|| Cli::read(&arguments), Ok) {
@@ -59,7 +67,7 @@ fn run() -> Status {
                 .iter()
                 .for_each(|path| output::shell::note_config(path));
             let status = command::run(&cli, group);
-            if status != Status::Done && fast_path::is_typed(words()) {
+            if status != Status::Done && is_typed_command {
                 deadline::end_if_interrupted();
             }
             status
@@ -68,7 +76,7 @@ fn run() -> Status {
         Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::read_variable) => {
             print_help(&e.render().to_string(), Status::Done)
         }
-        Err(e) if fast_path::is_typed(words()) || (e.kind() == ErrorKind::InvalidSubcommand && is_typed()) => {
+        Err(e) if is_typed_command || (e.kind() == ErrorKind::InvalidSubcommand && is_typed()) => {
             output::print_stderr(&mistake::for_people(&e, &arguments));
             Status::Usage
         }

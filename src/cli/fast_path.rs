@@ -15,6 +15,9 @@ const TYPED: [&str; 9] = [
     "config", "doctor", "help", "inspect", "policy", "replay", "spool", "status", "trace",
 ];
 
+/// The commands that take a message from whoever waits for them.
+const DELIVERING: [&str; 5] = ["deliver", "filter", "forward", "return", "sendmail"];
+
 /// The command among the words behind the program's name; none where that cannot be told. Behind an unknown flag, the next word may be its
 /// value: a user can be called `status`.
 pub fn find_command<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -32,6 +35,11 @@ pub fn find_command<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<&'a 
 /// Tells the commands that people type from those that deliver. Where it cannot be told, it counts as delivery.
 pub fn is_typed<'a>(words: impl IntoIterator<Item = &'a str>) -> bool {
     find_command(words).is_some_and(|command| TYPED.contains(&command))
+}
+
+/// Tells the commands that a file system which hangs must not hold.
+pub fn is_delivery<'a>(words: impl IntoIterator<Item = &'a str>) -> bool {
+    find_command(words).is_some_and(|command| DELIVERING.contains(&command))
 }
 
 /// What was typed, if it is `deliver`, `forward` or `policy` in a plain form; none leaves it to clap.
@@ -139,12 +147,12 @@ fn set_path(place: &mut Option<PathBuf>, value: &str) -> Option<()> {
 mod tests {
     use std::ffi::OsString;
 
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
     use proptest::prelude::{ProptestConfig, proptest};
     use proptest::sample::select;
     use proptest::{collection, prop_assert_eq};
 
-    use super::{is_typed, parse_delivery, parse_sendmail};
+    use super::{is_delivery, is_typed, parse_delivery, parse_sendmail};
     use crate::cli::{Cli, Command};
 
     #[test]
@@ -161,6 +169,14 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_typed(line.split_ascii_whitespace()), is_ours, "{line}");
+        }
+    }
+
+    #[test]
+    fn each_command_is_typed_or_delivers() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert_ne!(is_typed([name]), is_delivery([name]), "{name}");
         }
     }
 

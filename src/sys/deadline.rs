@@ -65,12 +65,17 @@ static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// Set when it was somebody at a terminal.
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Blocks the signals: from here on none ends the process where it strikes, and none is noted before `listen`.
-pub fn hold_signals() -> io::Result<()> {
-    static HELD: AtomicBool = AtomicBool::new(false);
-    if HELD.swap(true, Ordering::Relaxed) {
-        return Ok(());
-    }
+/// Blocks the signals: from here on none ends the process where it strikes. SIGABRT is among them as long as it has no handler.
+///
+/// # Errors
+/// The kernel's.
+pub fn block_signals() -> io::Result<()> {
+    let mut mask = held_signals();
+    mask.add(Signal::SIGABRT);
+    Ok(mask.thread_set_mask()?)
+}
+
+fn held_signals() -> SigSet {
     let mut mask = SigSet::all();
     for signal in OTHERS {
         mask.remove(signal);
@@ -79,7 +84,15 @@ pub fn hold_signals() -> io::Result<()> {
     mask.add(Signal::SIGXFSZ);
     // The process that waits for the delivery is told so that a program which took it over has ended.
     mask.add(Signal::SIGCHLD);
-    mask.thread_set_mask()?;
+    mask
+}
+
+/// Blocks them, and handles SIGABRT: none is noted before `listen`.
+pub fn hold_signals() -> io::Result<()> {
+    static HELD: AtomicBool = AtomicBool::new(false);
+    if HELD.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
     // Out of memory, Rust's runtime aborts; so does a panic in a panic. MTAs bounce on that death, and abort(3) unblocks its
     // signal.
     let always = Arc::new(AtomicBool::new(true));
@@ -88,7 +101,7 @@ pub fn hold_signals() -> io::Result<()> {
         i32::from(Status::TryAgain.code()),
         always,
     )?;
-    Ok(())
+    Ok(held_signals().thread_set_mask()?)
 }
 
 /// Takes over the signals: from here on each is noted where it strikes, also those that came while they were held.
