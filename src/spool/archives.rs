@@ -12,6 +12,7 @@ use crate::archive::{names, retention};
 use crate::deliver::context;
 use crate::error::{Category, Error, Status};
 use crate::escape::make_visible;
+use crate::moment::Moment;
 use crate::output::columns::{count_columns, pad_to_columns};
 use crate::output::json::write_line;
 use crate::output::sizes::short_size;
@@ -48,7 +49,7 @@ pub fn run(care: &SpoolRun, user: Option<&str>, form: OutputForm) -> Result<Stat
             for archive in &found {
                 let line = ArchiveLine {
                     user: &archive.label.user,
-                    made: made(archive, 'T', "Z"),
+                    made: made(archive),
                     size: archive.bytes,
                     path: archive.path.display().to_string(),
                 };
@@ -78,7 +79,7 @@ fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) -> String 
         format!(
             "{}  {}  {:>6}  {}\n",
             pad_to_columns(&archive.label.user, width),
-            made(archive, ' ', " UTC"),
+            made(archive).replace('T', " ").replace('Z', " UTC"),
             short_size(archive.bytes),
             shell::quote_path(&archive.path)
         )
@@ -86,20 +87,10 @@ fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) -> String 
     found.iter().map(line).collect()
 }
 
-/// When it was made, in UTC.
-fn made(archive: &ListedArchive, between: char, zone: &str) -> String {
-    match time::OffsetDateTime::from_unix_timestamp(archive.label.made) {
-        Ok(at) => format!(
-            "{:04}-{:02}-{:02}{between}{:02}:{:02}:{:02}{zone}",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second()
-        ),
-        Err(_) => format!("@{}", archive.label.made),
-    }
+/// When it was made, in UTC: its name has a day of the calendar.
+fn made(archive: &ListedArchive) -> String {
+    let made = Moment::from_seconds(archive.label.made);
+    made.to_rfc3339().unwrap_or_default()
 }
 
 /// Where whoever runs this may find archives: the configured directory, and the own one of a user.

@@ -3,8 +3,6 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::command::status::view::{KeptForDestination, View};
 use crate::deliver::divert::rules::tally::StormCounts;
@@ -107,10 +105,7 @@ struct LastFailure<'a> {
 }
 
 fn stamp(moment: Moment) -> String {
-    OffsetDateTime::from_unix_timestamp(moment.seconds())
-        .ok()
-        .and_then(|date| date.format(&Rfc3339).ok())
-        .unwrap_or_default()
+    moment.to_rfc3339().unwrap_or_default()
 }
 
 fn last(failure: &Failure) -> LastFailure<'_> {

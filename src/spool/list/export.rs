@@ -5,11 +5,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::moment::Moment;
 use crate::output::json::write_line;
 use crate::output::prometheus::{escape_label, write_head as head};
 use crate::spool::list::findings::{Findings, NAMES};
 use crate::spool::list::row::{Numbers, Row, Weight};
-use crate::spool::rules::diagnosis::day_text;
 use crate::spool::rules::statistics::{Count, by_bytes, by_messages};
 use crate::spool::rules::summary::MailKind;
 use crate::sys::account::AccountKind;
@@ -75,6 +75,8 @@ fn line(row: &Row) -> ListLine<'_> {
     let survey = numbers.map(|numbers| &numbers.survey);
     let judged = survey.filter(|survey| survey.is_judged());
     let of = |kind| judged.map(|survey| survey.of(kind).messages);
+    let growth = numbers.and_then(|numbers| numbers.growth);
+    let instant = |seconds| Moment::from_seconds(seconds).to_rfc3339();
     ListLine {
         path: row.path.to_string_lossy(),
         user: row.name().to_string_lossy(),
@@ -86,12 +88,10 @@ fn line(row: &Row) -> ListLine<'_> {
         share: numbers.and_then(Numbers::quota_share),
         messages: survey.map(|survey| survey.all.messages),
         unread: survey.map(|survey| survey.all.messages - survey.seen.messages),
-        oldest: survey.and_then(|survey| survey.oldest).map(instant),
-        newest: survey.and_then(|survey| survey.newest).map(instant),
-        growth: numbers.and_then(|numbers| numbers.growth).map(|(grown, _)| grown),
-        since: numbers
-            .and_then(|numbers| numbers.growth)
-            .map(|(_, since)| instant(since)),
+        oldest: survey.and_then(|survey| instant(survey.oldest?)),
+        newest: survey.and_then(|survey| instant(survey.newest?)),
+        growth: growth.map(|(grown, _)| grown),
+        since: growth.and_then(|(_, since)| instant(since)),
         bounces: of(MailKind::Bounce),
         loops: of(MailKind::Loop),
         complaints: of(MailKind::Complaint),
@@ -135,18 +135,6 @@ impl<'a> NameColumn<'a> {
             bytes: count.bytes,
         }
     }
-}
-
-/// A time as RFC 3339 writes it.
-fn instant(seconds: i64) -> String {
-    let of_day = seconds.rem_euclid(86400);
-    format!(
-        "{}T{:02}:{:02}:{:02}Z",
-        day_text(seconds),
-        of_day / 3600,
-        of_day / 60 % 60,
-        of_day % 60
-    )
 }
 
 /// One metric: what it is called, what it means, and its value for a mailbox that has one.

@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::escape::make_visible;
 use crate::message::Message;
 use crate::message::text::decoded_value;
+use crate::moment::Moment;
 use crate::output::columns::{cut_to_columns, pad_to_columns};
 use crate::output::json::write_line;
 use crate::output::sizes::short_size;
@@ -56,8 +55,8 @@ impl CatalogEntry<'_> {
 
     /// The day and time of the separator line, else of the `Date` field, as RFC 3339 writes it, without the zone that nobody knows.
     pub fn date(&self) -> Option<String> {
-        let moment = OffsetDateTime::from_unix_timestamp(self.message.delivered_at()?).ok()?;
-        Some(moment.format(&Rfc3339).ok()?.trim_end_matches('Z').to_owned())
+        let moment = Moment::from_seconds(self.message.delivered_at()?);
+        Some(moment.to_rfc3339()?.trim_end_matches('Z').to_owned())
     }
 
     /// The sender, as the separator line has it.

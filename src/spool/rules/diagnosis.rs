@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-use time::OffsetDateTime;
-
+use crate::moment::Moment;
 use crate::spool::rules::statistics::{Count, MailboxStats, by_bytes, by_messages};
 use crate::spool::rules::summary::MailKind;
 
@@ -224,7 +223,7 @@ fn age(date: Option<i64>, now: i64) -> i64 {
 
 /// Seconds since 1970 as a day: `2014-03-01`.
 pub fn day_text(seconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds).map_or_else(|_| String::new(), |moment| moment.date().to_string())
+    Moment::from_seconds(seconds).to_day().unwrap_or_default()
 }
 
 impl fmt::Display for Diagnosis {
