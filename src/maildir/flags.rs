@@ -51,7 +51,7 @@ pub fn read_fields(message: &Message<'_>) -> String {
         .iter()
         .filter(|(_, in_mbox)| x_status.contains(*in_mbox))
         .map(|(own, _)| *own)
-        .chain(value("Status").contains('R').then_some('S'))
+        .chain(message.is_seen().then_some('S'))
         .chain(value(FIELD).chars().filter(char::is_ascii_alphabetic))
         .collect();
     flags.sort_unstable();

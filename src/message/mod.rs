@@ -173,6 +173,11 @@ impl<'a> Message<'a> {
             .or_else(|| date::field_date(written()?.value))
     }
 
+    /// Tells whether the user has read it: `R` in `Status` says so (mbox(5)).
+    pub fn is_seen(&self) -> bool {
+        self.first("Status").is_some_and(|status| status.contains('R'))
+    }
+
     /// The line end that the header uses, so that an added field uses it too.
     pub fn line_end(&self) -> &'static str {
         match memchr(b'\n', self.content) {

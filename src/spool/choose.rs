@@ -216,7 +216,7 @@ impl Judge<'_> {
             count(&mut choice.senders, sender(&message));
         } else if !internal {
             choice.stay += 1;
-            if !is_seen(&message) {
+            if !message.is_seen() {
                 choice.unread = Unread::Stays;
             }
         }
@@ -243,7 +243,7 @@ impl Judge<'_> {
         {
             return Ok(false);
         }
-        if wanted.seen.is_some() && !is_seen(message) {
+        if wanted.seen.is_some() && !message.is_seen() {
             return Ok(false);
         }
         let is_notice = message.first(NOTICE_HEADER).is_some();
@@ -273,11 +273,6 @@ impl Judge<'_> {
             | Verdict::Ordinary => again,
         })
     }
-}
-
-/// `R` in `Status` says that the user has read it (mbox(5)).
-fn is_seen(message: &Message<'_>) -> bool {
-    message.first("Status").is_some_and(|status| status.contains('R'))
 }
 
 /// The sender as the separator line has it.

@@ -211,9 +211,10 @@ fn offer_all(
                 return Ok(());
             }
             counts.met += 1;
-            let seen = match message.first("Status") {
-                Some(status) if status.contains('R') => ReadState::Yes,
-                Some(_) | None => ReadState::No,
+            let seen = if message.is_seen() {
+                ReadState::Yes
+            } else {
+                ReadState::No
             };
             merge.offer(archived, seen)
         },
