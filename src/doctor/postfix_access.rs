@@ -34,8 +34,7 @@ fn readable(path: &Path) -> Option<Finding> {
 }
 
 fn sends_through_postfix(host: &HostFacts) -> bool {
-    let sendmail = host.config.forward.transport.sendmail();
-    sendmail.is_some_and(|path| SendmailKind::of(path) == SendmailKind::Postfix)
+    SendmailKind::of_transport(&host.config.forward.transport) == SendmailKind::Postfix
 }
 
 /// Examines what this user meets, as that user.

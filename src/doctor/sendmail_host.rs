@@ -26,8 +26,7 @@ const ANY_SHELL: &str = "/SENDMAIL/ANY/SHELL/";
 
 /// Whether mail leaves through Sendmail itself.
 fn is_used(host: &HostFacts) -> bool {
-    let sendmail = host.config.forward.transport.sendmail();
-    host.postfix.is_none() && sendmail.is_some_and(|path| SendmailKind::of(path) == SendmailKind::Sendmail)
+    host.postfix.is_none() && SendmailKind::of_transport(&host.config.forward.transport) == SendmailKind::Sendmail
 }
 
 /// Examines smrsh.

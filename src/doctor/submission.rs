@@ -50,20 +50,14 @@ fn program(path: &Path) -> Finding {
         return topic.error(what, remedy);
     }
     let kind = SendmailKind::of(path);
-    let whose = match kind {
-        SendmailKind::Postfix => "it is Postfix's".to_owned(),
-        SendmailKind::Sendmail => "it is Sendmail's".to_owned(),
-        SendmailKind::Exim
-        | SendmailKind::OpenSmtpd
-        | SendmailKind::Msmtp
-        | SendmailKind::Ssmtp
-        | SendmailKind::Esmtp
-        | SendmailKind::Nullmailer
-        | SendmailKind::Dma
-        | SendmailKind::Other => {
-            let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            format!("it is {}", real.display())
-        }
+    // The real name of these two says less.
+    let whose = if kind == SendmailKind::Postfix {
+        "it is Postfix's".to_owned()
+    } else if kind == SendmailKind::Sendmail {
+        "it is Sendmail's".to_owned()
+    } else {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        format!("it is {}", real.display())
     };
     if kind.needs_set_id() && procfs::has_no_new_privileges() == Some(true) {
         let what = format!(

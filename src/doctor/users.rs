@@ -14,6 +14,7 @@ use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::sieve::SCRIPT;
 use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC};
+use crate::output::sizes::first_names;
 use crate::sys::child::{self, Streams};
 use crate::sys::presence::{self, Presence};
 use crate::sys::user_directory::Directory;
@@ -74,15 +75,8 @@ const MOST_NAMES: usize = 5;
 /// Whose homes are on file systems that do not answer, in one finding.
 fn without_answer(users: &[(&str, &Path)]) -> Option<Finding> {
     let (_, home) = users.first()?;
-    let mut names: Vec<String> = users
-        .iter()
-        .take(MOST_NAMES)
-        .map(|(name, _)| (*name).to_owned())
-        .collect();
-    if let Some(more) = users.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
-        names.push(format!("{more} more"));
-    }
-    Some(no_answer(home, &names.join(", ")))
+    let names: Vec<&str> = users.iter().map(|(name, _)| *name).collect();
+    Some(no_answer(home, &first_names(&names, MOST_NAMES)))
 }
 
 /// What hangs, and whose mail waits for that.

@@ -52,6 +52,15 @@ pub fn message_count_text(count: u64) -> String {
     count_text(count, "message", "messages")
 }
 
+/// The first of some names, and how many more there are: `ann, bob, 3 more`.
+pub fn first_names(names: &[&str], most: usize) -> String {
+    let mut shown: Vec<String> = names.iter().take(most).map(|name| (*name).to_owned()).collect();
+    if names.len() > most {
+        shown.push(format!("{} more", names.len() - most));
+    }
+    shown.join(", ")
+}
+
 /// What is left: `1 message remains`, `0 bytes remain`.
 pub fn what_remains(what: &str, count: u64) -> String {
     format!("{what} {}", if count == 1 { "remains" } else { "remain" })

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::config::Transport;
 use crate::report::sendmail_reply::Ending;
 
 /// Whose program it is. All are called by the same name, and Debian's alternatives lead to the real one.
@@ -61,6 +62,11 @@ impl SendmailKind {
         } else {
             Self::Other
         }
+    }
+
+    /// Whose program sends what is forwarded: none that is known where no program does.
+    pub fn of_transport(transport: &Transport) -> Self {
+        transport.sendmail().map_or(Self::Other, Self::of)
     }
 
     /// The flags beside those that all understand. Reports shall bring back the whole message (RFC 3461 section 4.3): Exim runs its queue

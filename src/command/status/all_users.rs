@@ -14,6 +14,7 @@ use crate::config::{Config, USER_FILE};
 use crate::deliver::context::state_place;
 use crate::error::{Category, Error, Status};
 use crate::escape::make_visible;
+use crate::output::sizes::first_names;
 use crate::output::{OutputForm, finish_answer, print_error, write_answer};
 use crate::sys::account::{self, Account};
 use crate::sys::presence::{self, Presence};
@@ -72,12 +73,9 @@ pub fn find_everybody(everywhere: &Everywhere) -> Result<Everybody, Error> {
 fn no_answer(users: &[Account]) -> Option<Error> {
     const MOST_NAMES: usize = 10;
     let home = users.iter().find_map(|user| user.home.as_deref())?;
-    let mut names: Vec<_> = users.iter().take(MOST_NAMES).map(|user| user.name.clone()).collect();
-    if let Some(more) = users.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
-        names.push(format!("{more} more"));
-    }
+    let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
     let cause = format!("the file system of {} does not answer", home.display());
-    let error = Error::new(Category::System, "look at", names.join(", "), cause);
+    let error = Error::new(Category::System, "look at", first_names(&names, MOST_NAMES), cause);
     Some(error.hint("bring its server back, or unmount it"))
 }
 

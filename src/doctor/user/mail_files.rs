@@ -76,12 +76,11 @@ fn unread(host: &HostFacts, home: &Path, config: &Config) -> UnreadFiles {
         return UnreadFiles::default();
     }
     let text = |path: &str| read_text(&host_path(path)).ok();
-    let kind = config.forward.transport.sendmail().map(SendmailKind::of);
-    let found = match (&host.postfix, kind) {
-        (Some(settings), Some(SendmailKind::Postfix | SendmailKind::Other) | None) => {
-            Some(unread_files::postfix_unread_files(settings))
+    let found = match (SendmailKind::of_transport(&config.forward.transport), &host.postfix) {
+        (SendmailKind::Postfix | SendmailKind::Other, settings) => {
+            settings.as_ref().map(unread_files::postfix_unread_files)
         }
-        (_, Some(SendmailKind::Exim)) => {
+        (SendmailKind::Exim, _) => {
             // Whoever may not ask Exim is not told so here.
             let ask = |what| host.ask_programs(&mut Vec::new(), &["exim4", "exim"], &["-bP", what]);
             let routers = ask("routers").map(|said| parse_blocks(&said, " router:"));
@@ -90,22 +89,19 @@ fn unread(host: &HostFacts, home: &Path, config: &Config) -> UnreadFiles {
                 .zip(transports)
                 .map(|(routers, transports)| unread_files::exim_unread_files(&routers, &transports))
         }
-        (_, Some(SendmailKind::OpenSmtpd)) => text(SMTPD_CONFIGURATION)
+        (SendmailKind::OpenSmtpd, _) => text(SMTPD_CONFIGURATION)
             .as_deref()
             .map(unread_files::opensmtpd_unread_files),
-        (_, Some(SendmailKind::Sendmail)) => text(sendmail_host::CONFIGURATION)
+        (SendmailKind::Sendmail, _) => text(sendmail_host::CONFIGURATION)
             .as_deref()
             .map(unread_files::sendmail_unread_files),
-        (None, Some(SendmailKind::Postfix | SendmailKind::Other) | None)
-        | (
+        (
+            SendmailKind::Msmtp
+            | SendmailKind::Ssmtp
+            | SendmailKind::Esmtp
+            | SendmailKind::Nullmailer
+            | SendmailKind::Dma,
             _,
-            Some(
-                SendmailKind::Msmtp
-                | SendmailKind::Ssmtp
-                | SendmailKind::Esmtp
-                | SendmailKind::Nullmailer
-                | SendmailKind::Dma,
-            ),
         ) => None,
     };
     found.unwrap_or_default()
@@ -173,12 +169,7 @@ fn read_procmailrc(
 
 /// Exim alone reads filters; none where it is not known whose program sends mail.
 fn reads_filters(config: &Config) -> Option<bool> {
-    match config
-        .forward
-        .transport
-        .sendmail()
-        .map_or(SendmailKind::Other, SendmailKind::of)
-    {
+    match SendmailKind::of_transport(&config.forward.transport) {
         SendmailKind::Exim => Some(true),
         SendmailKind::Postfix | SendmailKind::Sendmail | SendmailKind::OpenSmtpd => Some(false),
         SendmailKind::Msmtp
@@ -262,8 +253,8 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
         return None;
     }
     let who = "its group may write to it or to its directory";
-    let sendmail = config.forward.transport.sendmail();
-    match sendmail.map_or(SendmailKind::Other, SendmailKind::of) {
+    let transport = &config.forward.transport;
+    match SendmailKind::of_transport(transport) {
         // So is Postfix.
         SendmailKind::Postfix => None,
         SendmailKind::Sendmail => {
@@ -271,7 +262,7 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
             Some(check.about(name).error(what, remedy))
         }
         SendmailKind::Exim | SendmailKind::OpenSmtpd | SendmailKind::Other
-            if sendmail.is_some_and(child::is_program) =>
+            if transport.sendmail().is_some_and(child::is_program) =>
         {
             let what = format!("{who}: Exim leaves all mail in the queue, and OpenSMTPD refuses it");
             Some(check.about(name).error(what, remedy))

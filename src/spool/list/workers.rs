@@ -23,6 +23,7 @@ use crate::spool::list::row::{self, Numbers, Row, RowProblem, row_without_number
 use crate::spool::list::scan::{Looker, ScanFailure, unix_seconds};
 use crate::spool::maildirs::UserMaildir;
 use crate::spool::rules::diagnosis::{self, QuotaPressure};
+use crate::spool::rules::statistics::MailboxStats;
 use crate::sys::account::{self, Account, AccountKind};
 use crate::sys::alias_account;
 use crate::sys::dirs::parent_of;
@@ -218,21 +219,15 @@ impl ScanWorker<'_> {
             row.problems.extend(self.overflow(&account));
         }
         match self.looker.scan_mailbox(entry, &account) {
-            Ok(mut seen) => {
-                // There may be thousands of rows, and nobody looks at more of each.
-                seen.survey.forget_growth(NAMES);
+            Ok(seen) => {
                 let limit = config.quota.limit_of(&account.name, || account.groups());
                 row.bytes = seen.survey.all.bytes;
                 row.problems.extend(problems::with_look(&seen));
-                let cause = diagnosis::diagnose(&seen.survey, self.now, self.room(row.bytes, limit));
                 let what = row::mailbox_arguments(&entry.path, config);
                 row.numbers = Some(Numbers {
-                    limit,
                     growth: seen.growth,
                     read_bytes: seen.read_bytes,
-                    command: cause.remedy.map(|remedy| row::remedy_command(remedy, &what)),
-                    cause,
-                    survey: seen.survey,
+                    ..self.numbers(seen.survey, limit, &what)
                 });
             }
             Err(ScanFailure::Stopped) => return None,
@@ -292,20 +287,10 @@ impl ScanWorker<'_> {
             }
         };
         match looked {
-            Ok(mut survey) => {
-                survey.forget_growth(NAMES);
+            Ok(survey) => {
                 let limit = maildir::maildir_limit(config.quota.limit_of(&account.name, || account.groups()), found);
                 row.bytes = survey.all.bytes;
-                let cause = diagnosis::diagnose(&survey, self.now, self.room(row.bytes, limit));
-                let what = row::maildir_arguments(found);
-                row.numbers = Some(Numbers {
-                    limit,
-                    growth: None,
-                    read_bytes: row.bytes,
-                    command: cause.remedy.map(|remedy| row::remedy_command(remedy, &what)),
-                    cause,
-                    survey,
-                });
+                row.numbers = Some(self.numbers(survey, limit, &row::maildir_arguments(found)));
             }
             Err(ScanFailure::Stopped) => return None,
             Err(ScanFailure::NotMbox) => {}
@@ -314,6 +299,22 @@ impl ScanWorker<'_> {
                 .push(problems::with_reading(&found.path, uid, &e, self.runner)),
         }
         Some(row)
+    }
+
+    /// What a mailbox holds that was read as a whole, and why it grows; `what` is what commands here take for it.
+    fn numbers(&self, mut survey: MailboxStats, limit: Limit, what: &str) -> Numbers {
+        // There may be thousands of rows, and nobody looks at more of each.
+        survey.forget_growth(NAMES);
+        let bytes = survey.all.bytes;
+        let cause = diagnosis::diagnose(&survey, self.now, self.room(bytes, limit));
+        Numbers {
+            limit,
+            growth: None,
+            read_bytes: bytes,
+            command: cause.remedy.map(|remedy| row::remedy_command(remedy, what)),
+            cause,
+            survey,
+        }
     }
 
     fn room(&self, bytes: u64, limit: Limit) -> QuotaPressure {
