@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::value::Age;
-use crate::config::{Config, ForwardSender, Location, MOST_PER_HOUR, Over};
+use crate::config::{Config, ForwardSender, MOST_PER_HOUR, Over};
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
@@ -65,7 +65,7 @@ impl Config {
                 "expected an absolute path".to_owned(),
             ),
             (
-                !matches!(mailbox.location, Location::Lmtp(_)) || self.quota.when_full != Over::Archive,
+                mailbox.location.servers().is_empty() || self.quota.when_full != Over::Archive,
                 "quota.when_full",
                 "expected another value: what an LMTP server keeps cannot be archived".to_owned(),
             ),
@@ -134,7 +134,7 @@ impl Config {
 
     /// Behind LMTP the server has the quota: nothing there is ours to measure.
     fn check_quota(&self) -> Vec<(&'static str, String)> {
-        if !matches!(self.mailbox.location, Location::Lmtp(_)) {
+        if self.mailbox.location.servers().is_empty() {
             return Vec::new();
         }
         let quota = &self.quota;

@@ -63,6 +63,14 @@ impl Location {
         }
     }
 
+    /// The servers that have the mail and its quota; none where it lies on this host.
+    pub fn servers(&self) -> &[Endpoint] {
+        match self {
+            Self::Mbox { .. } | Self::Maildir(_) => &[],
+            Self::Lmtp(servers) => servers,
+        }
+    }
+
     /// The directory of the mboxes; where mail is put elsewhere, the one that mail programs use.
     pub fn spool_dir(&self) -> &Path {
         match self {

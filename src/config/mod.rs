@@ -20,6 +20,7 @@ mod trust;
 pub mod value;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,14 @@ pub struct Mailbox {
     pub min_free: Size,
 }
 
+impl Mailbox {
+    /// The locks of those that need no file beside the mailbox.
+    pub fn locks_beside_dotlock(&self) -> Vec<LockMethod> {
+        let others = self.locks.iter().filter(|lock| **lock != LockMethod::Dotlock);
+        others.copied().collect()
+    }
+}
+
 /// One way to lock a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,6 +113,16 @@ pub enum LockMethod {
     Fcntl,
     /// flock(2), which on Linux neither sees fcntl locks nor is seen by them.
     Flock,
+}
+
+impl fmt::Display for LockMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dotlock => "dotlock",
+            Self::Fcntl => "fcntl",
+            Self::Flock => "flock",
+        })
+    }
 }
 
 /// How body lines that look like separators are quoted.

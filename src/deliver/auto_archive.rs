@@ -13,7 +13,6 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use crate::config::Over;
-use crate::config::location::MailStore;
 use crate::deliver::context::{Delivery, Run};
 use crate::error::Error;
 use crate::quota;
@@ -24,10 +23,7 @@ const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and nothing more.
 pub fn start_archiving(run: &Run, delivery: &Delivery<'_>) {
-    let mailbox = match &run.store {
-        MailStore::Mbox(path) | MailStore::Maildir(path) => path,
-        MailStore::Lmtp(_) => return,
-    };
+    let Some(mailbox) = run.store.path() else { return };
     if run.config.quota.when_full != Over::Archive {
         return;
     }

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::classify::policy::Why;
 use crate::config::Over;
-use crate::config::location::MailStore;
 use crate::config::value::Limit;
 use crate::deliver::context::{Delivery, MailboxNamed, Outcome, Run, when_settled};
 use crate::deliver::store::mbox::{self, Opened};
@@ -292,7 +291,7 @@ pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
     let has_room = |limit_bytes: u64| run.store.usage(run, limit).is_ok_and(|usage| usage.bytes < limit_bytes);
     let has_room = limit.bytes.is_none_or(has_room);
     // A server that the command line named is not the one that the configuration names.
-    let is_elsewhere = run.named == MailboxNamed::ByHand && matches!(run.store, MailStore::Lmtp(_));
+    let is_elsewhere = run.named == MailboxNamed::ByHand && run.store.path().is_none();
     if !has_mail || !has_room || is_elsewhere {
         return;
     }

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::location::{Endpoint, Location};
+use crate::config::location::Endpoint;
 use crate::doctor::facts::{HostFacts, host_path, read_text};
 use crate::doctor::rules::policy_check::{EndpointPlace, PolicyEndpoint, find_endpoints};
 use crate::doctor::rules::{Check, Finding};
@@ -45,9 +45,6 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
 
 /// A service of ours that has to ask an LMTP server whose socket its user may not write to, by owner and mode: then nobody is refused.
 fn shut_out(host: &HostFacts, user: &str) -> Option<Finding> {
-    let Location::Lmtp(servers) = &host.config.mailbox.location else {
-        return None;
-    };
     let account = account::find_known(user).ok()??;
     let is_shut = |path: &Path| {
         let stat = path.metadata().ok()?;
@@ -58,6 +55,7 @@ fn shut_out(host: &HostFacts, user: &str) -> Option<Finding> {
         };
         (account.uid != 0 && class & 0o2 == 0).then_some(())
     };
+    let servers = host.config.mailbox.location.servers();
     let socket = servers.iter().find_map(|server| match server {
         Endpoint::Unix(path) => is_shut(path).map(|()| path),
         Endpoint::Tcp(..) => None,

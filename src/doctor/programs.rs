@@ -98,11 +98,9 @@ fn locks(host: &HostFacts) -> Vec<Finding> {
 fn in_effect(host: &HostFacts) -> Vec<LockMethod> {
     let dir = host.config.mailbox.location.spool_dir();
     let everybody_writes = dir.metadata().is_ok_and(|stat| stat.permissions().mode() & 0o002 != 0);
-    let configured = &host.config.mailbox.locks;
-    let others = configured.iter().filter(|lock| **lock != LockMethod::Dotlock);
-    let others: Vec<_> = others.copied().collect();
+    let others = host.config.mailbox.locks_beside_dotlock();
     if everybody_writes || others.is_empty() {
-        configured.clone()
+        host.config.mailbox.locks.clone()
     } else {
         others
     }

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::config;
+use crate::config::LockMethod;
 use crate::doctor::facts::HostFacts;
 use crate::doctor::filesystem;
 use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
@@ -133,22 +133,16 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
         let what = format!("spoolguard is setgid to its group, and makes mailboxes and dotlocks in it: {so}");
         return Some(topic.ok(what));
     }
-    let only_dotlock = host
-        .config
-        .mailbox
-        .locks
-        .iter()
-        .all(|lock| *lock == config::LockMethod::Dotlock);
-    if only_dotlock {
+    let others = host.config.mailbox.locks_beside_dotlock();
+    if others.is_empty() {
         let what = format!("users can make no dotlock in it, and [mailbox] locks names no other: mail waits ({so})");
         return Some(topic.error(what, "locks = [\"dotlock\", \"fcntl\"]"));
     }
-    let what = format!("users' runs take the fcntl lock alone, and cannot make a first mailbox: {so}");
-    let what = if host.config.mailbox.locks.contains(&config::LockMethod::Fcntl) {
-        what
-    } else {
-        what.replace("fcntl", "flock")
-    };
+    let lock = others
+        .iter()
+        .find(|lock| **lock == LockMethod::Fcntl)
+        .or(others.first())?;
+    let what = format!("users' runs take the {lock} lock alone, and cannot make a first mailbox: {so}");
     // It refuses to run setgid to root's group, and such a group lets nobody in who may not write to the directory.
     let setgid = match stat.gid() == 0 || mode & 0o020 == 0 {
         true => String::new(),

@@ -81,14 +81,29 @@ pub fn find_mailboxes(what: &What, config: &Config) -> Result<Vec<FoundMailbox>,
 /// # Errors
 /// When `[mailbox] location` is an LMTP server.
 pub fn refuse_servers(config: &Config) -> Result<(), Error> {
-    match &config.mailbox.location {
-        Location::Mbox { .. } | Location::Maildir(_) => Ok(()),
-        location @ Location::Lmtp(_) => {
-            let cause = "mail is put there, and only what lies on this host can be listed, archived or swept";
-            let error = Error::new(Category::Configuration, "look for mailboxes in", location, cause);
-            Err(error.hint("name a mailbox by its path, with a slash in it"))
-        }
+    let location = &config.mailbox.location;
+    if location.servers().is_empty() {
+        return Ok(());
     }
+    let cause = "mail is put there, and only what lies on this host can be listed, archived or swept";
+    let error = Error::new(Category::Configuration, "look for mailboxes in", location, cause);
+    Err(error.hint("name a mailbox by its path, with a slash in it"))
+}
+
+/// Where the mailbox of the user of this name is.
+///
+/// # Errors
+/// When mail is put behind a server, or the name is nobody's and leads elsewhere.
+pub fn path_of_user(name: &str, config: &Config) -> Result<PathBuf, Error> {
+    refuse_servers(config)?;
+    // Refuses names that lead out of the directory.
+    account::refuse_no_name(name)?;
+    let location = &config.mailbox.location;
+    if let Location::Maildir(_) = location {
+        let home = account::find_named(name)?.home;
+        return maildirs::of_user(location, name, home.as_deref());
+    }
+    Ok(location.spool_dir().join(name))
 }
 
 /// Every mailbox of the spool directory, or every user's Maildir. Locks, hidden files and directories are none, and no failures either.
@@ -134,15 +149,10 @@ fn one(named: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
         )
         .hint("name a path, with a slash in it"));
     };
-    refuse_servers(config)?;
-    // Refuses names that lead out of the directory.
-    account::refuse_no_name(name)?;
+    let path = path_of_user(name, config)?;
     if let Location::Maildir(_) = config.mailbox.location {
-        let home = account::find_named(name)?.home;
-        let path = maildirs::of_user(&config.mailbox.location, name, home.as_deref())?;
         return at_maildir(&path, user.or(Some(name)));
     }
-    let path = config.mailbox.location.spool_dir().join(name);
     match path.symlink_metadata() {
         Err(e) => Err(not_found(&path, Some(name), &e, config)),
         Ok(_) => at(&path, user, config),

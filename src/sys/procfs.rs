@@ -24,32 +24,25 @@ pub fn listens_at(port: u16) -> Option<bool> {
     Some(tables.iter().flatten().any(|text| text.lines().any(listens)))
 }
 
-/// A kind of lock, as /proc/locks names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KernelLock {
-    /// Of fcntl(2).
-    Fcntl,
-    /// Of flock(2).
-    Flock,
-}
+/// What /proc/locks calls the locks of fcntl(2).
+pub const FCNTL_LOCK: &str = "POSIX";
+
+/// What it calls those of flock(2).
+pub const FLOCK_LOCK: &str = "FLOCK";
 
 /// The process that holds such a lock on this file. None where nobody does, the lock belongs to an open file and not to a process, the
 /// process may not be seen, or the file system gives files another device number than its own.
-pub fn find_lock_holder(kind: KernelLock, device: u64, inode: u64) -> Option<i32> {
+pub fn find_lock_holder(kind: &str, device: u64, inode: u64) -> Option<i32> {
     holder_in(&fs::read_to_string("/proc/locks").ok()?, kind, device, inode)
 }
 
 /// `1: POSIX  ADVISORY  WRITE 4711 fe:00:131077 0 EOF`; one that waits has an arrow behind its number.
-fn holder_in(locks: &str, kind: KernelLock, device: u64, inode: u64) -> Option<i32> {
+fn holder_in(locks: &str, kind: &str, device: u64, inode: u64) -> Option<i32> {
     let (major, minor) = (libc::major(device), libc::minor(device));
     let file = format!("{major:02x}:{minor:02x}:{inode}");
-    let name = match kind {
-        KernelLock::Fcntl => "POSIX",
-        KernelLock::Flock => "FLOCK",
-    };
     locks.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace().skip(1);
-        let is_it = words.next() == Some(name);
+        let is_it = words.next() == Some(kind);
         let mut words = words.skip(2);
         let pid = words.next()?.parse().ok().filter(|pid| *pid > 0);
         pid.filter(|_| is_it && words.next() == Some(file.as_str()))
@@ -86,7 +79,7 @@ mod tests {
     use std::net::TcpListener;
     use std::process::{Command, Stdio};
 
-    use super::{KernelLock, holder_in, is_alive, listens_at};
+    use super::{FCNTL_LOCK, FLOCK_LOCK, holder_in, is_alive, listens_at};
 
     #[test]
     fn whoever_has_ended_is_not_alive_though_nobody_waited() {
@@ -114,12 +107,12 @@ mod tests {
                      4: POSIX  ADVISORY  READ  13 fe:00:7 0 EOF\n\
                      4: -> POSIX  ADVISORY  WRITE 14 fe:01:7 0 EOF\n";
         for (kind, device, inode, want) in [
-            (KernelLock::Flock, 0xfe00, 7, Some(11)),
-            (KernelLock::Fcntl, 0xfe00, 7, Some(13)),
-            (KernelLock::Fcntl, 0xfe00, 8, Some(12)),
-            (KernelLock::Fcntl, 0xfe00, 9, None),
-            (KernelLock::Fcntl, 0xfe01, 7, None),
-            (KernelLock::Flock, 0xfe00, 8, None),
+            (FLOCK_LOCK, 0xfe00, 7, Some(11)),
+            (FCNTL_LOCK, 0xfe00, 7, Some(13)),
+            (FCNTL_LOCK, 0xfe00, 8, Some(12)),
+            (FCNTL_LOCK, 0xfe00, 9, None),
+            (FCNTL_LOCK, 0xfe01, 7, None),
+            (FLOCK_LOCK, 0xfe00, 8, None),
         ] {
             assert_eq!(
                 holder_in(locks, kind, device, inode),

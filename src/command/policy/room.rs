@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::classify::verdict::{Judgement, Verdict};
 use crate::command::policy::rules::RoomQuestion;
 use crate::command::policy::settings::PolicySettings;
-use crate::config::location::{Endpoint, Location, MailStore};
+use crate::config::location::{Endpoint, MailStore};
 use crate::config::value::Limit;
 use crate::config::{Config, Over};
 use crate::deliver::context::state_place;
@@ -226,7 +226,7 @@ fn single_user(address: &Address, settings: &PolicySettings) -> Result<Account, 
 
 /// The virtual user of this address, whom only an LMTP server knows.
 fn virtual_user(address: &Address, config: &Config) -> Option<Account> {
-    let is_known = matches!(config.mailbox.location, Location::Lmtp(_)) && !config.mailbox.user.is_empty();
+    let is_known = !config.mailbox.location.servers().is_empty() && !config.mailbox.user.is_empty();
     let name = format!(
         "{}@{}",
         address.without_extension(&config.recipient_delimiter),

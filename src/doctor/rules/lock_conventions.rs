@@ -1,20 +1,9 @@
 //! Which locks the programs on this host take, in which order and how patiently, from their own settings.
 
-use std::fmt;
 use std::path::Path;
 
 use crate::config::LockMethod;
 use crate::doctor::rules::settings::Settings;
-
-impl fmt::Display for LockMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dotlock => "dotlock",
-            Self::Fcntl => "fcntl",
-            Self::Flock => "flock",
-        })
-    }
-}
 
 /// How a program locks mailboxes.
 #[derive(Clone, Debug, PartialEq, Eq)]

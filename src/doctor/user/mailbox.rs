@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::config::Config;
 use crate::config::location::MailStore;
-use crate::config::{Config, LockMethod};
 use crate::deliver::context::state_place;
 use crate::deliver::overflow;
 use crate::doctor::lmtp;
@@ -45,7 +45,7 @@ pub fn examine(config: &Config, account: &Account, handling: &MailHandling) -> F
     let makes_files = can_make_files(dir) || setgid::is_installed_for(dir);
     match open_existing(path, Owner::Exactly(account.uid)) {
         Ok(Some(_)) if makes_files => topic.ok("this user can append to it and lock it"),
-        Ok(Some(_)) if config.mailbox.locks == [LockMethod::Dotlock] => topic.error(
+        Ok(Some(_)) if config.mailbox.locks_beside_dotlock().is_empty() => topic.error(
             "this user can make no dotlock for it, and [mailbox] locks names no other: mail waits",
             "locks = [\"dotlock\", \"fcntl\"]",
         ),

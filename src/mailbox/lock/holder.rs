@@ -4,9 +4,10 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::config::LockMethod;
 use crate::mailbox::lock::dotlock::{is_no_dotlock, is_of_another_host, read_dotlock};
 use crate::sys::dirs::with_suffix;
-use crate::sys::procfs::{self, KernelLock, is_alive, program_of};
+use crate::sys::procfs::{self, is_alive, program_of};
 
 /// Who has a lock that is in our way.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,14 +53,10 @@ impl Holder {
         }
     }
 
-    /// Looks who has this lock on the mailbox.
-    pub fn of_kernel_lock(mailbox: &Path, lock: KernelLock) -> Self {
-        let name = match lock {
-            KernelLock::Fcntl => "fcntl",
-            KernelLock::Flock => "flock",
-        };
+    /// Looks who has this lock on the mailbox; `kind` is what the kernel calls it.
+    pub fn of_kernel_lock(mailbox: &Path, name: LockMethod, kind: &str) -> Self {
         let stat = mailbox.metadata().ok();
-        let pid = stat.and_then(|stat| procfs::find_lock_holder(lock, stat.dev(), stat.ino()));
+        let pid = stat.and_then(|stat| procfs::find_lock_holder(kind, stat.dev(), stat.ino()));
         match pid {
             Some(pid) => Self {
                 text: format!("process {pid}{} holds its {name} lock", program_of(pid)),

@@ -25,7 +25,7 @@ use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::deadline::Deadline;
 use crate::sys::file_stamp::is_still;
 use crate::sys::filesystem::is_on_nfs;
-use crate::sys::procfs::KernelLock;
+use crate::sys::procfs;
 
 /// The first pause after a lock was found taken; it doubles up to `LONGEST_PAUSE`, and each is shortened by chance.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -167,8 +167,8 @@ fn gave_up(path: &Path, held: Option<LockMethod>, waited: Duration) -> Error {
 fn find_holder(mailbox: &Path, lock: LockMethod) -> Holder {
     match lock {
         LockMethod::Dotlock => Holder::of_dotlock(mailbox),
-        LockMethod::Fcntl => Holder::of_kernel_lock(mailbox, KernelLock::Fcntl),
-        LockMethod::Flock => Holder::of_kernel_lock(mailbox, KernelLock::Flock),
+        LockMethod::Fcntl => Holder::of_kernel_lock(mailbox, lock, procfs::FCNTL_LOCK),
+        LockMethod::Flock => Holder::of_kernel_lock(mailbox, lock, procfs::FLOCK_LOCK),
     }
 }
 

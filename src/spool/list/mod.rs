@@ -182,16 +182,9 @@ fn one(what: &Path, config: &Config) -> Result<ListedMailbox, Error> {
     let location = &config.mailbox.location;
     let is_path = what.as_os_str().as_encoded_bytes().contains(&b'/');
     let name = what.to_string_lossy();
-    let path = match location {
-        _ if is_path => what.to_owned(),
-        Location::Maildir(_) => {
-            let home = account::find_named(&name)?.home;
-            maildirs::of_user(location, &name, home.as_deref())?
-        }
-        Location::Mbox { .. } | Location::Lmtp(_) => {
-            account::refuse_no_name(&name)?;
-            location.spool_dir().join(what)
-        }
+    let path = match is_path {
+        true => what.to_owned(),
+        false => select::path_of_user(&name, config)?,
     };
     let named = (!is_path).then_some(&*name);
     let stat = path

@@ -12,7 +12,6 @@ use time::OffsetDateTime;
 use crate::archive::messages::Archived;
 use crate::cli::spool::Selection;
 use crate::cli::{Everywhere, Who};
-use crate::config::location::MailStore;
 use crate::deliver::context::Run;
 use crate::deliver::store::Receipt;
 use crate::deliver::store::entry::{Entry, Put, return_path};
@@ -194,7 +193,7 @@ fn ended(part: &OverflowPart) -> Status {
 
 /// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
 fn put_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
-    if matches!(run.store, MailStore::Lmtp(_)) {
+    if !run.store.can_be_read() {
         return hand_back(run, look, mode);
     }
     let Some(path) = run.store.mbox() else {
