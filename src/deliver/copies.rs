@@ -3,7 +3,7 @@
 //! where that is impossible, they are made after the message was sent.
 
 use crate::classify::policy::Copies;
-use crate::config::{Over, Transport};
+use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::divert::held::{self, HeldCopy};
 use crate::deliver::forward::gate::Gate;
@@ -123,8 +123,7 @@ impl Unreturnable {
 pub(super) fn hold_unreturnable(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Unreturnable {
     let is_unreturnable = || {
         let transport = &run.config.forward.transport;
-        forward::goes_with_null_sender(delivery)
-            || matches!(transport, Transport::Sendmail(path) if SendmailKind::of(path).returns_header_alone())
+        forward::goes_with_null_sender(delivery) || SendmailKind::of_transport(transport).returns_header_alone()
     };
     if copies == Copies::Keep || gate.destinations().is_empty() || gate.why_kept().is_some() || !is_unreturnable() {
         return Unreturnable::No;
