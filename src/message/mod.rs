@@ -173,6 +173,12 @@ impl<'a> Message<'a> {
             .or_else(|| date::field_date(written()?.value))
     }
 
+    /// Who sent it, as the separator line says: its second word.
+    pub fn from_line_sender(&self) -> Option<Cow<'a, str>> {
+        let word = self.from_line?.split(|b| *b == b' ').nth(1)?;
+        Some(String::from_utf8_lossy(word))
+    }
+
     /// Tells whether the user has read it: `R` in `Status` says so (mbox(5)).
     pub fn is_seen(&self) -> bool {
         self.first("Status").is_some_and(|status| status.contains('R'))

@@ -213,7 +213,8 @@ impl Judge<'_> {
             // What was diverted, and notices, end where they are.
             let can_be_sent = (has(KEPT_HEADER) || has(RESCUED_HEADER)) && !has(DIVERT_HEADER);
             choice.not_sent_on += u64::from(can_be_sent);
-            count(&mut choice.senders, sender(&message));
+            let sender = message.from_line_sender().unwrap_or_default();
+            count(&mut choice.senders, sender.into_owned());
         } else if !internal {
             choice.stay += 1;
             if !message.is_seen() {
@@ -273,13 +274,6 @@ impl Judge<'_> {
             | Verdict::Ordinary => again,
         })
     }
-}
-
-/// The sender as the separator line has it.
-fn sender(message: &Message<'_>) -> String {
-    let line = message.from_line().unwrap_or_default();
-    let word = line.split(|b| *b == b' ').nth(1).unwrap_or_default();
-    String::from_utf8_lossy(word).into_owned()
 }
 
 fn count(names: &mut BTreeMap<String, u64>, name: String) {

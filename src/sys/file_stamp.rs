@@ -1,10 +1,13 @@
 //! What tells one file from another, and one state of a file from a later one: device, inode, length and times (inode(7)).
 
-use crate::error::Error;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
 
 /// The change time in nanoseconds, as far as the file system keeps it: of anything about the file, and not to be set back (inode(7)).
 pub fn changed_nanoseconds(stat: &std::fs::Metadata) -> i128 {
@@ -17,7 +20,7 @@ pub fn modified_nanoseconds(stat: &std::fs::Metadata) -> i128 {
 }
 
 /// What the file system says of a file, as far as it tells whether the file is the one that was seen, and unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct FileStamp {
     /// The file system.
     pub device: u64,

@@ -25,20 +25,16 @@ const NAMES: usize = 24;
 
 /// What was found.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct RememberedScan<'a> {
+struct RememberedScan {
     /// By which rules: of which version, with which configuration.
     rules: String,
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: String,
-    changed: String,
+    stamp: FileStamp,
     /// Where the last message begins.
     settled: u64,
     print: String,
     /// The numbers of all messages but the last.
     survey: MailboxStats,
-    last: Option<MessageSummary<'a>>,
+    last: Option<MessageSummary>,
     /// What its messages hash to, all but the last: of each 16 hexadecimal digits.
     contents: String,
 }
@@ -53,7 +49,7 @@ pub struct ScanToRemember<'a> {
     /// The numbers of all messages but the last.
     pub survey: &'a MailboxStats,
     /// The last message.
-    pub last: Option<&'a MessageSummary<'a>>,
+    pub last: Option<&'a MessageSummary>,
     /// All messages but the last.
     pub contents: &'a SeenMessages,
 }
@@ -62,7 +58,7 @@ pub struct ScanToRemember<'a> {
 #[derive(Debug)]
 pub enum Holds {
     /// All of it: nothing has changed.
-    Whole(MailboxStats, Option<MessageSummary<'static>>),
+    Whole(MailboxStats, Option<MessageSummary>),
     /// Up to this byte, where a message begins; and what stands before it.
     UpTo(u64, MailboxStats, SeenMessages),
     /// Nothing.
@@ -73,7 +69,7 @@ pub enum Holds {
 #[derive(Debug)]
 pub struct Before {
     place: PathBuf,
-    memory: RememberedScan<'static>,
+    memory: RememberedScan,
     /// When it was.
     pub noted: SystemTime,
 }
@@ -92,24 +88,21 @@ impl Before {
 
     /// How long the mailbox was, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.memory.bytes
+        self.memory.stamp.bytes
     }
 
     /// How much of it still holds of this file.
     pub fn compare_with(self, file: &File, now: &FileStamp, rules: &str) -> Holds {
         let memory = self.memory;
-        let same = memory.rules == rules && memory.device == now.device && memory.inode == now.inode;
-        if !same {
+        let seen = memory.stamp;
+        if memory.rules != rules || (seen.device, seen.inode) != (now.device, now.inode) {
             return Holds::Nothing;
         }
-        let untouched = memory.bytes == now.bytes
-            && memory.modified == now.modified.to_string()
-            && memory.changed == now.changed.to_string();
-        if untouched {
+        if seen == *now {
             cache_file::confirm_cached(&self.place);
             return Holds::Whole(memory.survey, memory.last);
         }
-        let grown = memory.settled <= memory.bytes && memory.bytes < now.bytes;
+        let grown = memory.settled <= seen.bytes && seen.bytes < now.bytes;
         if grown && fingerprint_file(file, memory.settled).is_ok_and(|print| print == memory.print) {
             return Holds::UpTo(memory.settled, memory.survey, SeenMessages::of_digits(&memory.contents));
         }
@@ -126,11 +119,7 @@ pub fn remember_scan(path: &Path, dir: &Path, file: &File, rules: &str, look: &S
     survey.forget_growth(NAMES);
     let memory = RememberedScan {
         rules: rules.to_owned(),
-        device: look.identity.device,
-        inode: look.identity.inode,
-        bytes: look.identity.bytes,
-        modified: look.identity.modified.to_string(),
-        changed: look.identity.changed.to_string(),
+        stamp: look.identity,
         settled: look.settled,
         print,
         survey,

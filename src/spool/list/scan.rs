@@ -185,7 +185,7 @@ impl<'a> Summarizer<'a> {
         mail: &impl ReadAt,
         stored: &MboxMessage<'_>,
         copies: RepeatSearch,
-    ) -> io::Result<Option<(MessageSummary<'static>, Option<ShortHash>)>> {
+    ) -> io::Result<Option<(MessageSummary, Option<ShortHash>)>> {
         let message = Message::new(stored.head);
         let who = Who::default();
         caller::take_stored(&mut self.envelope, &who, &message, self.config, self.account);
@@ -202,7 +202,7 @@ impl<'a> Summarizer<'a> {
         if hash.is_some_and(|hash| self.seen.has(hash)) {
             letter.repeats = Repetition::Earlier;
         }
-        Ok(Some((letter.into_owned(), hash)))
+        Ok(Some((letter, hash)))
     }
 
     /// The message is one of those before from now on.

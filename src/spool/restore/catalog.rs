@@ -1,5 +1,6 @@
 //! `spoolguard spool restore --list`: what is in an archive, one line a message. Whatever a message says is escaped and shortened.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -61,8 +62,7 @@ impl CatalogEntry<'_> {
 
     /// The sender, as the separator line has it.
     pub fn sender(&self) -> Option<String> {
-        let line = String::from_utf8_lossy(self.message.from_line()?).into_owned();
-        line.split(' ').nth(1).map(str::to_owned)
+        self.message.from_line_sender().map(Cow::into_owned)
     }
 
     /// Writes one JSON object and a line end.

@@ -50,7 +50,6 @@ impl Pick {
 
     /// Tells whether this message is meant.
     pub fn is_wanted(&self, message: &Message<'_>) -> bool {
-        let line = message.from_line().unwrap_or_default();
         let date = message.delivered_at();
         // One without a date is in no span of days.
         let in_time = |bound: Option<i64>, holds: fn(i64, i64) -> bool| match (bound, date) {
@@ -60,15 +59,15 @@ impl Pick {
         };
         in_time(self.since, |date, since| date >= since)
             && in_time(self.until, |date, until| date < until)
-            && self.from.as_ref().is_none_or(|text| is_from(message, line, text))
+            && self.from.as_ref().is_none_or(|text| is_from(message, text))
             && (self.ids.is_empty() || has_id(message, &self.ids))
     }
 }
 
 /// The writer, as From says, or who sent it, as the separator line says.
-fn is_from(message: &Message<'_>, line: &[u8], text: &str) -> bool {
-    let sender = String::from_utf8_lossy(line).to_lowercase();
-    sender.split(' ').nth(1).is_some_and(|sender| sender.contains(text))
+fn is_from(message: &Message<'_>, text: &str) -> bool {
+    let sender = message.from_line_sender().unwrap_or_default();
+    sender.to_lowercase().contains(text)
         || message
             .fields()
             .filter(|field| field.is("From"))

@@ -334,11 +334,9 @@ fn put_one(run: &Run, look: &Snapshot, range: &std::ops::Range<u64>) -> Result<P
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
     let buffer = excerpt::read_excerpt(look.file(), range.start, range.end - range.start).map_err(fail)?;
     let message = Message::new(buffer.head());
-    let line = message.from_line().unwrap_or_default();
-    let word = line.split(|b| *b == b' ').nth(1).unwrap_or_default();
-    let sender = match word {
-        b"" | b"MAILER-DAEMON" => Sender::Null,
-        word => Sender::Address(String::from_utf8_lossy(word).into_owned()),
+    let sender = match message.from_line_sender().as_deref() {
+        None | Some("" | "MAILER-DAEMON") => Sender::Null,
+        Some(word) => Sender::Address(word.to_owned()),
     };
     let start = buffer.head().len() - message.content().len();
     let entry = Entry {

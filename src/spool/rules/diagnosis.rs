@@ -296,11 +296,10 @@ mod tests {
     use super::{QuotaPressure, Remedy, diagnose};
     use crate::spool::rules::statistics::MailboxStats;
     use crate::spool::rules::summary::{MailKind, MessageSummary, Reading, Repetition};
-    use std::borrow::Cow;
 
     const NOW: i64 = 1_793_613_600;
 
-    type Letters = Vec<MessageSummary<'static>>;
+    type Letters = Vec<MessageSummary>;
 
     /// So many messages of a kind, about this, by this writer, so many days old.
     fn letters(count: u64, kind: MailKind, label: &'static str, days: i64) -> Letters {
@@ -309,11 +308,11 @@ mod tests {
             date: Some(NOW - days * 86400),
             kind,
             reading: Reading::Unseen,
-            sender: Cow::Owned(format!("s{n}@s.test")),
+            sender: format!("s{n}@s.test"),
             labels: if label.is_empty() {
                 Vec::new()
             } else {
-                vec![Cow::Borrowed(label)]
+                vec![label.to_owned()]
             },
             repeats: Repetition::No,
             doubt: None,
@@ -337,7 +336,7 @@ mod tests {
         let from_one = |mut letters: Letters| {
             letters
                 .iter_mut()
-                .for_each(|letter| letter.sender = Cow::Borrowed("shop@s.test"));
+                .for_each(|letter| letter.sender = "shop@s.test".to_owned());
             letters
         };
         let same = |mut letters: Letters| {

@@ -111,9 +111,9 @@ pub struct MailboxStats {
 
 impl MailboxStats {
     /// Counts one message.
-    pub fn add(&mut self, letter: &MessageSummary<'_>) {
+    pub fn add(&mut self, letter: &MessageSummary) {
         let bytes = letter.bytes;
-        self.all.add(bytes);
+        self.add_named(bytes, letter.reading == Reading::Seen, letter.date);
         self.kinds.entry(letter.kind).or_default().add(bytes);
         self.senders.add(&letter.sender, bytes);
         if !letter.labels.is_empty() {
@@ -124,19 +124,10 @@ impl MailboxStats {
         if letter.repeats == Repetition::Earlier && letter.kind != MailKind::Notice && letter.doubt.is_none() {
             self.duplicates.add(bytes);
         }
-        if letter.reading == Reading::Seen {
-            self.seen.add(bytes);
-            self.newest_seen = self.newest_seen.max(letter.date);
-        }
         if let Some(doubt) = &letter.doubt {
             self.doubtful += 1;
             self.doubt.get_or_insert_with(|| doubt.clone());
         }
-        self.newest = self.newest.max(letter.date);
-        self.oldest = match (self.oldest, letter.date) {
-            (Some(oldest), Some(date)) => Some(oldest.min(date)),
-            (oldest, date) => oldest.or(date),
-        };
     }
 
     /// Counts one message of which nothing is known but what its name says.
@@ -179,15 +170,14 @@ impl MailboxStats {
 mod tests {
     use super::{MailboxStats, Tops, by_bytes, by_messages};
     use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Reading, Repetition};
-    use std::borrow::Cow;
 
-    fn letter(repeats: Repetition, reading: Reading) -> MessageSummary<'static> {
+    fn letter(repeats: Repetition, reading: Reading) -> MessageSummary {
         MessageSummary {
             bytes: 100,
             date: Some(5),
             kind: MailKind::Ordinary,
             reading,
-            sender: Cow::Borrowed("s@s.test"),
+            sender: "s@s.test".to_owned(),
             labels: Vec::new(),
             repeats,
             doubt: None,

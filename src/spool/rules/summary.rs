@@ -1,7 +1,5 @@
 //! What is kept of one message for a survey of its mailbox: what it is, who wrote it, what it is about, whether it was read.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
 use crate::classify::verdict::{Judgement, Marker, Verdict};
@@ -52,7 +50,7 @@ pub enum Repetition {
 
 /// What is kept of one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageSummary<'a> {
+pub struct MessageSummary {
     /// Its length, separator line included.
     pub bytes: u64,
     /// When it was delivered, as its separator line says, in seconds since 1970.
@@ -62,9 +60,9 @@ pub struct MessageSummary<'a> {
     /// Whether it was seen.
     pub reading: Reading,
     /// Who wrote it: an address in lower case.
-    pub sender: Cow<'a, str>,
+    pub sender: String,
     /// What it is about: failed recipients of a report, the host that a loop leads through, the list, the job.
-    pub labels: Vec<Cow<'a, str>>,
+    pub labels: Vec<String>,
     /// Whether such a message stands further up.
     pub repeats: Repetition,
     /// The first line in it at which another message may begin.
@@ -120,9 +118,9 @@ impl<'a> SummaryFields<'a> {
     }
 }
 
-impl<'a> MessageSummary<'a> {
+impl MessageSummary {
     /// Keeps of a judged message what counts; `bytes` is its length, separator line included.
-    pub fn read(message: &Message<'a>, judgement: &'a Judgement, bytes: u64) -> Self {
+    pub fn read(message: &Message<'_>, judgement: &Judgement, bytes: u64) -> Self {
         let mut found = SummaryFields::default();
         message.fields().for_each(|field| found.take(field));
         let from = found.from.map(|field| decoded_value(&field, None));
@@ -150,46 +148,25 @@ impl<'a> MessageSummary<'a> {
             date: message.delivered_at(),
             kind,
             reading: if seen { Reading::Seen } else { Reading::Unseen },
-            sender: sender(from.as_deref(), message.from_line()),
+            sender: sender(from.as_deref(), message),
             labels,
             repeats: Repetition::No,
             doubt: None,
         }
     }
-
-    /// The same, without what it was read from.
-    pub fn into_owned(self) -> MessageSummary<'static> {
-        MessageSummary {
-            sender: Cow::Owned(self.sender.into_owned()),
-            labels: self
-                .labels
-                .into_iter()
-                .map(|text| Cow::Owned(text.into_owned()))
-                .collect(),
-            bytes: self.bytes,
-            date: self.date,
-            kind: self.kind,
-            reading: self.reading,
-            repeats: self.repeats,
-            doubt: self.doubt,
-        }
-    }
 }
 
 /// The writer's address; what the separator line says where there is none.
-fn sender<'a>(from: Option<&str>, from_line: Option<&'a [u8]>) -> Cow<'a, str> {
-    if let Some(address) = from.and_then(Address::parse) {
-        return Cow::Owned(label(&address.to_string()).into_owned());
-    }
-    let word = from_line.and_then(|line| line.split(|b| *b == b' ').nth(1));
-    match word {
-        Some(word) => Cow::Owned(label(&String::from_utf8_lossy(word)).into_owned()),
-        None => Cow::Borrowed("(nobody)"),
+fn sender(from: Option<&str>, message: &Message<'_>) -> String {
+    match (from.and_then(Address::parse), message.from_line_sender()) {
+        (Some(address), _) => label(&address.to_string()),
+        (None, Some(word)) => label(&word),
+        (None, None) => "(nobody)".to_owned(),
     }
 }
 
 /// The host through which a loop leads: one that a marker names, else the last that handed the message over.
-fn way<'a>(markers: &[Marker], received: Option<Field<'a>>) -> Option<Cow<'a, str>> {
+fn way(markers: &[Marker], received: Option<Field<'_>>) -> Option<String> {
     let of_marker = markers.iter().find_map(|marker| {
         let rest = marker
             .value
@@ -203,20 +180,20 @@ fn way<'a>(markers: &[Marker], received: Option<Field<'a>>) -> Option<Cow<'a, st
         let from = words.next().filter(|word| word.eq_ignore_ascii_case("from"));
         from.and_then(|_| words.next()).map(str::to_owned)
     })?;
-    Some(Cow::Owned(label(&host).into_owned()))
+    Some(label(&host))
 }
 
 /// What a list calls itself: the part between angle brackets (RFC 2919), or what its address field says.
-fn list<'a>(field: &Field<'_>) -> Cow<'a, str> {
+fn list(field: &Field<'_>) -> String {
     let text = field.text();
     let inner = text.rsplit_once('<').map_or(&*text, |(_, rest)| rest);
     let inner = inner.split('>').next().unwrap_or(inner).trim();
     let inner = inner.strip_prefix("mailto:").unwrap_or(inner);
-    Cow::Owned(label(inner).into_owned())
+    label(inner)
 }
 
 /// The user and the command of a job: `Cron <root@host> /usr/local/bin/job` is how every cron begins its subject.
-fn job<'a>(found: &SummaryFields<'_>, from: Option<&str>) -> Option<Cow<'a, str>> {
+fn job(found: &SummaryFields<'_>, from: Option<&str>) -> Option<String> {
     let subject = found.subject.map(|field| field.text()).unwrap_or_default();
     let inside = subject.strip_prefix("Cron <").and_then(|rest| rest.split_once('>'));
     let daemon = from.is_some_and(|from| from.contains("Cron Daemon"));
@@ -228,13 +205,13 @@ fn job<'a>(found: &SummaryFields<'_>, from: Option<&str>) -> Option<Cow<'a, str>
     let user = Address::parse(who).map(|address| address.local().to_owned());
     let command: String = command.trim().chars().take(LABEL_CHARACTERS).collect();
     let text = format!("{} {command}", user.as_deref().unwrap_or("somebody"));
-    Some(Cow::Owned(text.trim_end().to_owned()))
+    Some(text.trim_end().to_owned())
 }
 
 /// Text as it is counted: short, in lower case.
-fn label(text: &str) -> Cow<'static, str> {
+fn label(text: &str) -> String {
     let short: String = text.chars().take(LABEL_CHARACTERS).collect();
-    Cow::Owned(short.to_lowercase())
+    short.to_lowercase()
 }
 
 /// FNV-1a: stays the same from one version to the next, and is no defence against anybody.
@@ -252,7 +229,7 @@ mod tests {
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::envelope::Sender;
 
-    fn read(text: &str) -> MessageSummary<'static> {
+    fn read(text: &str) -> MessageSummary {
         let mut own = OwnAddresses::new("+");
         own.add(Address::parse("a@a.test").unwrap_or_else(|| unreachable!()));
         let facts = Facts {
@@ -265,7 +242,7 @@ mod tests {
         let text = format!("From s@s.test Mon Nov  2 10:00:00 2026\n{text}");
         let message = Message::new(text.as_bytes());
         let judgement = classify(&message, &facts);
-        MessageSummary::read(&message, &judgement, text.len() as u64).into_owned()
+        MessageSummary::read(&message, &judgement, text.len() as u64)
     }
 
     #[test]
