@@ -194,7 +194,7 @@ impl Error {
     }
 
     /// Whether trying again can help.
-    pub fn outlook(&self) -> Retry {
+    pub fn retry_outlook(&self) -> Retry {
         self.outlook
     }
 

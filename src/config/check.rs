@@ -65,7 +65,7 @@ impl Config {
                 "expected an absolute path".to_owned(),
             ),
             (
-                mailbox.location.servers().is_empty() || self.quota.when_full != Over::Archive,
+                mailbox.location.lmtp_servers().is_empty() || self.quota.when_full != Over::Archive,
                 "quota.when_full",
                 "expected another value: what an LMTP server keeps cannot be archived".to_owned(),
             ),
@@ -134,7 +134,7 @@ impl Config {
 
     /// Behind LMTP the server has the quota: nothing there is ours to measure.
     fn check_quota(&self) -> Vec<(&'static str, String)> {
-        if self.mailbox.location.servers().is_empty() {
+        if self.mailbox.location.lmtp_servers().is_empty() {
             return Vec::new();
         }
         let quota = &self.quota;

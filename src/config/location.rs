@@ -64,7 +64,7 @@ impl Location {
     }
 
     /// The servers that have the mail and its quota; none where it lies on this host.
-    pub fn servers(&self) -> &[Endpoint] {
+    pub fn lmtp_servers(&self) -> &[Endpoint] {
         match self {
             Self::Mbox { .. } | Self::Maildir(_) => &[],
             Self::Lmtp(servers) => servers,

@@ -229,7 +229,7 @@ impl Run {
     /// the same reason: only the first is a warning.
     pub fn log_state_failure(&self, error: &Error, consequence: &'static str) {
         let user = &self.account.name;
-        let is_lasting = error.outlook() == Retry::NeedsMending || error.is_lack_of_room();
+        let is_lasting = error.retry_outlook() == Retry::NeedsMending || error.is_lack_of_room();
         match (is_lasting, self.state_failure.get()) {
             (true, StateFailure::Logged) => {
                 tracing::debug!(user, cause = %error, "{consequence}");

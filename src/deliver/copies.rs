@@ -67,14 +67,14 @@ pub(super) fn place_copy(
     }
     let fields = headers::kept_fields(&delivery.judgement, &why, &delivery.message);
     match store::place_message(run, delivery, &fields, over) {
-        Err(e) if e.outlook() == Retry::NeedsMending && gate.ends_a_loop() => {
+        Err(e) if e.retry_outlook() == Retry::NeedsMending && gate.ends_a_loop() => {
             tracing::warn!(user = run.account.name, why, note = %e, "goes to the overflow mbox");
             if gate.destinations().is_empty() {
                 return overflow::put_in_overflow(run, delivery, &fields).map(FirstCopy::InOverflow);
             }
             Ok(FirstCopy::None)
         }
-        Err(e) if e.outlook() == Retry::NeedsMending => {
+        Err(e) if e.retry_outlook() == Retry::NeedsMending => {
             // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
             // off until the MTA gives up.
             tracing::warn!(user = run.account.name, why, note = %e, "forwarded all the same");

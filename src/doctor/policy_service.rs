@@ -55,7 +55,7 @@ fn shut_out(host: &HostFacts, user: &str) -> Option<Finding> {
         };
         (account.uid != 0 && class & 0o2 == 0).then_some(())
     };
-    let servers = host.config.mailbox.location.servers();
+    let servers = host.config.mailbox.location.lmtp_servers();
     let socket = servers.iter().find_map(|server| match server {
         Endpoint::Unix(path) => is_shut(path).map(|()| path),
         Endpoint::Tcp(..) => None,

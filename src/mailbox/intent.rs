@@ -251,7 +251,7 @@ impl LeftIntent {
 
     /// Takes it over. Ours comes first: a kill in between must not leave the message without one.
     #[must_use]
-    pub fn adopt(self, file: &File, path: &Path, date: OffsetDateTime) -> AppendIntent {
+    pub fn replace_with_own(self, file: &File, path: &Path, date: OffsetDateTime) -> AppendIntent {
         match AppendIntent::begin(file, path, self.noted.source, self.noted.extent, date) {
             Some(note) => {
                 self.remove(file);

@@ -332,7 +332,7 @@ impl LeftMessage {
             .write_over(file, entry)
             .and_then(|()| file.sync_data())
             .and_then(|()| append::sync_name(mailbox.locked(), extent.before_bytes));
-        let intent = self.intent.adopt(file, mailbox.path(), entry.date);
+        let intent = self.intent.replace_with_own(file, mailbox.path(), entry.date);
         match written {
             Ok(()) => Ok(Appended::from_found(mailbox, extent, intent)),
             Err(e) => {

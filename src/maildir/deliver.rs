@@ -160,7 +160,7 @@ pub fn find_delivered<R: Read + Clone>(
                 path: maildir.path().to_owned(),
                 name,
                 bytes: draft.bytes,
-                intent: Some(intent.adopt()),
+                intent: Some(intent.take_over()),
             }));
         }
         intent.remove();

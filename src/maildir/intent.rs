@@ -209,7 +209,7 @@ impl DeliveryIntent {
 
     /// Takes over a note that was left: it goes with this run.
     #[must_use]
-    pub fn adopt(mut self) -> Self {
+    pub fn take_over(mut self) -> Self {
         self.left = false;
         self
     }

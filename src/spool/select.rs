@@ -82,7 +82,7 @@ pub fn find_mailboxes(what: &What, config: &Config) -> Result<Vec<FoundMailbox>,
 /// When `[mailbox] location` is an LMTP server.
 pub fn refuse_servers(config: &Config) -> Result<(), Error> {
     let location = &config.mailbox.location;
-    if location.servers().is_empty() {
+    if location.lmtp_servers().is_empty() {
         return Ok(());
     }
     let cause = "mail is put there, and only what lies on this host can be listed, archived or swept";

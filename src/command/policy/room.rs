@@ -226,7 +226,7 @@ fn single_user(address: &Address, settings: &PolicySettings) -> Result<Account, 
 
 /// The virtual user of this address, whom only an LMTP server knows.
 fn virtual_user(address: &Address, config: &Config) -> Option<Account> {
-    let is_known = !config.mailbox.location.servers().is_empty() && !config.mailbox.user.is_empty();
+    let is_known = !config.mailbox.location.lmtp_servers().is_empty() && !config.mailbox.user.is_empty();
     let name = format!(
         "{}@{}",
         address.without_extension(&config.recipient_delimiter),

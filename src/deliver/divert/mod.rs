@@ -38,7 +38,7 @@ pub enum NotDiverted {
 
 impl From<Error> for NotDiverted {
     fn from(error: Error) -> Self {
-        match error.outlook() {
+        match error.retry_outlook() {
             Retry::NeedsMending => Self::NeedsFix(error),
             Retry::MayPass => Self::Later(error),
         }

@@ -176,7 +176,7 @@ fn put_original(
             notes.push(MAILBOX_FULL.to_owned());
             overflow::put_in_overflow(run, original, &field(&notes))?
         }
-        Err(e) if e.outlook() == Retry::NeedsMending => {
+        Err(e) if e.retry_outlook() == Retry::NeedsMending => {
             notes.push(MAILBOX_UNUSABLE.to_owned());
             tracing::warn!(user = run.account.name, cause = %e, "a message that came back goes to the overflow mbox");
             overflow::put_in_overflow(run, original, &field(&notes))?

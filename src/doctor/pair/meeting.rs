@@ -103,12 +103,12 @@ impl<'a> Meeting<'a> {
     }
 
     /// What this host has said.
-    pub fn own(&self) -> &PairLine {
+    pub fn own_line(&self) -> &PairLine {
         &self.own
     }
 
     /// What the other one has said.
-    pub fn other(&self) -> &PairLine {
+    pub fn other_line(&self) -> &PairLine {
         &self.other
     }
 
@@ -197,7 +197,7 @@ impl<'a> Meeting<'a> {
         otherwise: &str,
         is_it: impl Fn(&PairLine, &PairLine) -> bool,
     ) -> Result<(), Error> {
-        let path = self.file_of(self.role.other());
+        let path = self.file_of(self.role.other_role());
         let until = Instant::now() + time;
         loop {
             self.deadline.begin_again();

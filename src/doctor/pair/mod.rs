@@ -50,7 +50,7 @@ pub fn examine(dir: &Path, everywhere: &Everywhere) -> Result<Vec<Finding>, Erro
         meeting.step(StepEnd::Idle)?;
         meeting.step(tried(&mut trial))?;
     }
-    let (own, other) = (meeting.own().clone(), meeting.other().clone());
+    let (own, other) = (meeting.own_line().clone(), meeting.other_line().clone());
     let apart_ms = meeting.clocks_apart_ms();
     let role = meeting.role();
     meeting.end()?;

@@ -24,7 +24,7 @@ pub enum PairRole {
 
 impl PairRole {
     /// The other one.
-    pub fn other(self) -> Self {
+    pub fn other_role(self) -> Self {
         match self {
             Self::First => Self::Second,
             Self::Second => Self::First,

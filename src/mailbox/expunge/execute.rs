@@ -130,7 +130,7 @@ fn standing(
         (Changes::Nothing, _) => true,
         (Changes::Changed, _) => false,
         (Changes::Written, _) if plan.is_quick(prepared) => {
-            prepared.stands(locked.file(), plan, |_| Ok(())).map_err(fail)?
+            prepared.still_holds(locked.file(), plan, |_| Ok(())).map_err(fail)?
         }
         (Changes::Written, SnapshotTrust::Once) => return Ok(Standing::InDoubt),
         (Changes::Written, SnapshotTrust::Twice) => {

@@ -93,11 +93,11 @@ impl Prepared {
         plan: &ExpungePlan,
         step: impl FnMut(u64) -> io::Result<()>,
     ) -> Result<bool, Error> {
-        self.stands(look.file(), plan, step)
+        self.still_holds(look.file(), plan, step)
             .map_err(|e| Error::io("read", look.path(), &e))
     }
 
-    pub(super) fn stands(
+    pub(super) fn still_holds(
         &self,
         file: &File,
         plan: &ExpungePlan,

@@ -152,7 +152,7 @@ fn reason(survey: &MailboxStats, now: i64) -> GrowthReason {
     let part = |count: Count, of: u64| {
         count.messages > 0 && (count.messages * of >= all.messages || count.bytes.saturating_mul(of) >= all.bytes)
     };
-    let name = |kind| survey.most(kind).map(|(name, count)| (name.to_owned(), count.messages));
+    let name = |kind| survey.top_of(kind).map(|(name, n)| (name.to_owned(), n.messages));
     let as_loop = |count| GrowthReason::Loop {
         through: name(MailKind::Loop).map(|(host, _)| host),
         count,
@@ -181,7 +181,7 @@ fn reason(survey: &MailboxStats, now: i64) -> GrowthReason {
     }
     let lists = survey.of(MailKind::List);
     if part(lists, 2) {
-        let most = survey.most(MailKind::List);
+        let most = survey.top_of(MailKind::List);
         let most = most.filter(|(_, count)| part(*count, 2));
         return GrowthReason::Lists {
             most: most.map(|(list, _)| list.to_owned()),

@@ -155,7 +155,7 @@ impl MailboxStats {
     }
 
     /// What most of one kind are about.
-    pub fn most(&self, kind: MailKind) -> Option<(&str, Count)> {
+    pub fn top_of(&self, kind: MailKind) -> Option<(&str, Count)> {
         self.labels.get(&kind)?.first(1, by_messages).next()
     }
 

@@ -64,7 +64,7 @@ impl DotlockDraft {
             name,
             place: place.cloned(),
         };
-        match draft.file.write_all(Identity::own().to_string().as_bytes()) {
+        match draft.file.write_all(Identity::of_this_process().to_string().as_bytes()) {
             // On a full disk an empty one is a lock like any other, judged by its age and our kernel lock: whoever empties the mailbox there
             // has to lock it first.
             Err(e) if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {

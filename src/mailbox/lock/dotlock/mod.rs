@@ -109,7 +109,7 @@ mod tests {
         };
         let dead = Identity {
             pid: 4_000_000_000,
-            ..Identity::own()
+            ..Identity::of_this_process()
         };
         assert!(std::fs::write(&dotlock, dead.to_string()).is_ok());
         let inode = || std::fs::metadata(&dotlock).map(|stat| stat.ino()).ok();
@@ -118,7 +118,7 @@ mod tests {
         assert!(matches!(&taken, Ok(DotlockAttempt::Ours(_))));
         assert_eq!(inode(), before);
         let content = std::fs::read_to_string(&dotlock).unwrap_or_default();
-        assert_eq!(content, Identity::own().to_string());
+        assert_eq!(content, Identity::of_this_process().to_string());
         assert!(matches!(take(), Ok(DotlockAttempt::Held)));
         drop(taken);
         assert!(!dotlock.exists());

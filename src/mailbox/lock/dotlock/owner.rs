@@ -16,7 +16,7 @@ pub struct Identity {
 
 impl Identity {
     /// This process.
-    pub fn own() -> Self {
+    pub fn of_this_process() -> Self {
         Self {
             pid: std::process::id(),
             boot: Self::boot_id(),
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn an_identity_is_read_back() {
-        let own = Identity::own();
+        let own = Identity::of_this_process();
         let read = Identity::read(&own.to_string());
         assert!(read.is_some_and(|read| read.pid == own.pid && read.boot == own.boot));
         assert!(Identity::read("123\n").is_none());

@@ -142,7 +142,7 @@ fn take_over(
     if !is_still(&file, path)? {
         return Ok(DotlockAttempt::Removed);
     }
-    let own = Identity::own().to_string();
+    let own = Identity::of_this_process().to_string();
     // Written over rather than emptied first: one without an owner would have to grow old. This makes it young, too.
     let written = file
         .write_all_at(own.as_bytes(), 0)
