@@ -18,7 +18,10 @@ use crate::message::from_line::{
 };
 use crate::sys::read_at::{ReadAt, read_full};
 
-/// How much is read in one step, in bytes.
+/// How much is read in one step, in bytes: it stays in the caches of the processor, and the program small.
+const STEP_BYTES: usize = 256 << 10;
+
+/// How much is held of a large message, in bytes.
 const WINDOW_BYTES: usize = 1 << 20;
 
 /// How much is kept ahead, so that most headers and separator lines lie in the window as a whole.
@@ -324,18 +327,21 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         let next = from.saturating_sub(ABOVE_BYTES as u64).max(start);
         if self.purpose == Purpose::Count {
             self.at = from;
-            return self.refill(next);
+            return self.refill(next, STEP_BYTES);
         }
         if self.window_at < start {
             // The message begins in the middle of the window: once more from its beginning, and then on.
-            return self.refill(start);
+            return self.refill(start, STEP_BYTES);
+        }
+        if self.kept_at != Some(start) && self.window.len() < self.head_bytes {
+            return self.refill(start, WINDOW_BYTES);
         }
         if self.kept_at != Some(start) {
             let head = self.from(start);
             self.kept = head.get(..self.head_bytes).unwrap_or(head).to_vec();
             self.kept_at = Some(start);
         }
-        self.refill(next)
+        self.refill(next, STEP_BYTES)
     }
 
     /// Makes the window hold `wanted` bytes from `at` on, if there are as many.
@@ -344,14 +350,14 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         if at >= self.window_at && end <= self.window_at + self.window.len() as u64 {
             return Ok(());
         }
-        self.refill(at)
+        self.refill(at, wanted.max(STEP_BYTES))
     }
 
-    /// Makes the window begin at `at`.
-    fn refill(&mut self, at: u64) -> io::Result<()> {
+    /// Makes the window begin at `at`, and hold so many bytes.
+    fn refill(&mut self, at: u64, bytes: usize) -> io::Result<()> {
         let room = usize::try_from(self.length.saturating_sub(at))
             .unwrap_or(usize::MAX)
-            .min(WINDOW_BYTES);
+            .min(bytes);
         self.window.resize(room, 0);
         self.window_at = at;
         let filled = read_full(self.file, &mut self.window, at)?;
