@@ -35,7 +35,9 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max
         markers.push(Marker::new("Delivered-To", &value, why));
     }
     let received = || fields.iter().filter(|field| field.is("Received"));
+    let count = received().count();
     let hops: Vec<_> = received()
+        .filter(|_| count >= SAME_HOP_LIMIT)
         .filter_map(|field| Hop::read(field.value))
         .take(COMPARED_HOPS)
         .collect();
@@ -43,7 +45,6 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max
         let why = "one hop again and again: this message goes round";
         markers.push(Marker::new("Received", &hop.text(), why));
     }
-    let count = received().count();
     if count > max_hops {
         let why = "more hops than max_hops allows";
         markers.push(Marker::new("Received", &format!("{count} hops"), why));
@@ -55,6 +56,10 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max
 /// same address is, where the message came from another host in between. getmail and fetchmail deliver once more what was delivered, and a
 /// host that hands on by LMTP does so to itself.
 fn delivered_again(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String]) -> Option<String> {
+    let is_delivery = |field: &&Field<'_>| field.is("Delivered-To");
+    if fields.iter().filter(is_delivery).take(2).count() < 2 {
+        return None;
+    }
     // Each with the number of SMTP hops above it.
     let mut delivered: Vec<(Address, usize)> = Vec::new();
     // Counted only where an own address asks for it: most mail has none, or one at its top.
@@ -165,20 +170,34 @@ fn is_local_name(host: &[u8]) -> bool {
 
 /// The words of a `Received` value; comments are passed over, since a host may call itself anything in them.
 fn outside_comments(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut depth = 0_usize;
-    value
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty())
-        .filter(move |word| {
-            let outside = depth == 0 && !word.starts_with(b"(");
-            let (opened, closed) = word.iter().fold((0, 0), |(opened, closed), b| match b {
-                b'(' => (opened + 1, closed),
-                b')' => (opened, closed + 1),
-                _ => (opened, closed),
-            });
+    let (mut depth, mut rest) = (0_usize, value);
+    core::iter::from_fn(move || {
+        loop {
+            rest = rest.trim_ascii_start();
+            let (mut opened, mut closed) = (0, 0);
+            let ends = |b: &u8| match b {
+                b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' => true,
+                b'(' => {
+                    opened += 1;
+                    false
+                }
+                b')' => {
+                    closed += 1;
+                    false
+                }
+                _ => false,
+            };
+            let end = rest.iter().position(ends).unwrap_or(rest.len());
+            let (word, behind) = rest.split_at(end);
+            let is_comment = *word.first()? == b'(';
+            let outside = depth == 0 && !is_comment;
             depth = (depth + opened).saturating_sub(closed);
-            outside
-        })
+            rest = behind;
+            if outside {
+                return Some(word);
+            }
+        }
+    })
 }
 
 /// The host that handed over and the host that took (RFC 5321 section 4.4). `from` is empty where the field names none.

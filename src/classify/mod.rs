@@ -21,12 +21,12 @@ use crate::classify::evidence::{Evidence, Weighed};
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::loops::{find_loop, is_inside, is_trace};
 use crate::classify::patterns::sender::{SenderKind, classify_sender};
-use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
+use crate::classify::receipt::{Disposition, find_complaint, find_disposition, may_be_other_report};
 use crate::classify::ses::SesNotice;
 use crate::classify::verdict::{Bounce, Facts, Judgement, Marker, Verdict};
 use crate::message::envelope::Sender;
 use crate::message::mime::MimeParts;
-use crate::message::text::{decoded_value, find_parameter, normalize_words, part_text, starts_with_ignoring_case};
+use crate::message::text::{decoded_value, find_parameter, normalize_words, part_text};
 use crate::message::{Field, Message};
 use crate::report::returned_header::{ReturnedHeader, nested_values};
 
@@ -96,7 +96,11 @@ fn judge_message(
         return Verdict::Loop(loops);
     }
     let content_type = head.content_type.map(|field| field.text()).unwrap_or_default();
-    let charset = find_parameter(&content_type, "charset");
+    // Only of a header in bytes of its own does it matter in which charset it is.
+    let is_raw =
+        |field: Option<Field<'_>>| field.is_some_and(|field| field.value.iter().any(|b| !b.is_ascii() || *b == 0x1b));
+    let charset = (is_raw(head.subject) || is_raw(head.from)).then(|| find_parameter(&content_type, "charset"));
+    let charset = charset.flatten();
     let subject = head
         .subject
         .map(|field| normalize_words(&decoded_value(&field, charset.as_deref())))
@@ -141,9 +145,7 @@ fn judge_message(
 fn judge_report(evidence: &Evidence<'_, '_>, content_type: &str, facts: &Facts<'_>) -> Option<Verdict> {
     let (head, subject) = (evidence.head, evidence.subject);
     let is_suspect = is_suspect(evidence);
-    let is_multipart = starts_with_ignoring_case(content_type.trim_start(), "multipart/");
-    let may_be_receipt = subject.contains(':') || subject.contains("receipt");
-    if !(is_suspect || is_multipart || may_be_receipt || head.complaint_mark.is_some()) {
+    if !is_suspect && !may_be_other_report(head, evidence.message, content_type, subject) {
         return None;
     }
     let outline = MimeParts::of(evidence.message);
@@ -220,7 +222,10 @@ fn find_diverted(message: &Message<'_>, head: &HeaderScan<'_>) -> Option<Marker>
     if let Some(field) = &head.diverted {
         return Some(Marker::new(DIVERT_HEADER, &field.text(), "diverted by a guard before"));
     }
-    if let Some(value) = nested_values(message.body(), NAME).next() {
+    let has_name = |start: &[u8]| memchr::memmem::find(message.body(), start).is_some();
+    if (has_name(b"x-") || has_name(b"X-"))
+        && let Some(value) = nested_values(message.body(), NAME).next()
+    {
         return Some(Marker::new(DIVERT_HEADER, &value, WHY));
     }
     // Against RFC 2046 section 5.2.1, some encode the message that they return.

@@ -6,11 +6,24 @@ use crate::classify::patterns::sender::{SenderKind, classify_sender};
 use crate::classify::verdict::Marker;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
-use crate::message::text::{decoded_value, normalize_words, part_text};
+use crate::message::text::{
+    contains_ignoring_case, decoded_value, normalize_words, part_text, starts_with_ignoring_case,
+};
 use crate::message::{Message, fields_in};
 use crate::report::dsn::Recipient;
 use crate::report::failure::class_of;
 use crate::report::status_code::find_status;
+
+/// What the subjects of Outlook.com's junk mail reports begin with.
+const JUNK_REPORT: &str = "complaint about message from ";
+
+/// What the subjects of receipts from before RFC 2298 begin with, and of Exchange's.
+#[rustfmt::skip]
+const OLD_RECEIPTS: [&str; 21] = [
+    "read:", "not read:", "return receipt", "read receipt", "receipt:", "gelesen:", "ungelesen:",
+    "lesebestätigung", "lu :", "lu:", "lu\u{a0}:", "leído:", "letto:", "gelezen:", "lida:", "läst:",
+    "læst:", "lest:", "luettu:", "przeczytano:", "прочтено:",
+];
 
 /// What makes it a complaint.
 pub fn find_complaint(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
@@ -33,13 +46,31 @@ pub fn find_complaint(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &
     let from_domain = from.as_ref().and_then(Address::domain).unwrap_or_default();
     let field = head.subject?;
     // Outlook.com's junk mail reporting programme before it learnt RFC 5965; SpamCop.
-    if subject.starts_with("complaint about message from ") {
+    if subject.starts_with(JUNK_REPORT) {
         return Some(Marker::of(&field, "Outlook.com's junk mail reporting"));
     }
     if from_domain == "reports.spamcop.net" && subject.contains("spamcop (") {
         return Some(Marker::of(&field, "SpamCop's report"));
     }
     None
+}
+
+/// Tells whether a message may be a complaint, a receipt or a rejection in the form of one, so that its parts are worth reading. Looks at
+/// bytes alone: most mail is none of them.
+pub fn may_be_other_report(head: &HeaderScan<'_>, message: &Message<'_>, content_type: &str, subject: &str) -> bool {
+    let content_type = content_type.trim_start();
+    let is_named = |bytes: &[u8]| {
+        contains_ignoring_case(bytes, "feedback-report") || contains_ignoring_case(bytes, "disposition-notification")
+    };
+    let has_part = || match starts_with_ignoring_case(content_type, "multipart/") || content_type.is_empty() {
+        true => is_named(content_type.as_bytes()) || is_named(message.body()),
+        false => is_named(content_type.as_bytes()),
+    };
+    head.complaint_mark.is_some()
+        || subject.starts_with(JUNK_REPORT)
+        || subject.contains("spamcop (")
+        || OLD_RECEIPTS.iter().any(|start| subject.starts_with(start))
+        || has_part()
 }
 
 /// A disposition notification, judged.
@@ -143,19 +174,13 @@ impl ReceiptParts {
 /// Receipts from before RFC 2298, and Exchange's: a subject that says so and a short text that says so too.
 fn find_old_receipt(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
     #[rustfmt::skip]
-    const SUBJECTS: [&str; 21] = [
-        "read:", "not read:", "return receipt", "read receipt", "receipt:", "gelesen:", "ungelesen:",
-        "lesebestätigung", "lu :", "lu:", "lu\u{a0}:", "leído:", "letto:", "gelezen:", "lida:", "läst:",
-        "læst:", "lest:", "luettu:", "przeczytano:", "прочтено:",
-    ];
-    #[rustfmt::skip]
     const WORDS: [&str; 14] = [
         "was read on", "was read at", "has been read", "was displayed", "was deleted without being read",
         "read your message", "wurde gelesen", "wurde am", "a été lu", "se leyó", "è stato letto", "foi lida",
         "gelezen op", "return receipt for",
     ];
     let field = head.subject?;
-    if !SUBJECTS.iter().any(|start| subject.starts_with(start)) {
+    if !OLD_RECEIPTS.iter().any(|start| subject.starts_with(start)) {
         return None;
     }
     let part = outline.all(PartKind::Text).next()?;

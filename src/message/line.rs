@@ -57,6 +57,9 @@ pub fn is_field_name(name: &[u8]) -> bool {
 
 /// The name of the field that begins in `line`, without the blanks that may stand before the colon.
 pub fn field_name(line: &[u8]) -> Option<&[u8]> {
-    let name = line.get(..memchr(b':', line)?)?.trim_ascii_end();
-    is_field_name(name).then_some(name)
+    // Names are short, so that each byte is looked at once and no search begins.
+    let end = line.iter().position(|b| !(0x21..=0x7e).contains(b) || *b == b':')?;
+    let (name, rest) = line.split_at(end);
+    let ends = rest.first() == Some(&b':') || rest.trim_ascii_start().first() == Some(&b':');
+    (ends && !name.is_empty()).then_some(name)
 }

@@ -35,11 +35,12 @@ pub struct Field<'a> {
 impl<'a> Field<'a> {
     /// Reads a line and those that are folded below it; none where they are no field.
     pub fn read(line: &'a [u8]) -> Option<Self> {
-        let (name, value) = line.split_at(memchr(b':', line)?);
-        let name = name.trim_ascii_end();
-        is_field_name(name).then_some(Self {
+        let name = field_name(line)?;
+        let behind = line.get(name.len()..)?;
+        let colon = behind.iter().position(|b| *b == b':')?;
+        Some(Self {
             name,
-            value: without_line_end(value.get(1..)?),
+            value: without_line_end(behind.get(colon + 1..)?),
         })
     }
 

@@ -244,6 +244,8 @@ pub fn strip_prefixes(subject: &str) -> (&str, bool) {
     const ANSWERS: [&str; 14] = [
         "re:", "fwd:", "fw:", "aw:", "wg:", "sv:", "vs:", "antw:", "tr:", "rv:", "enc:", "res:", "rif:", "re[2]:",
     ];
+    /// The length of the longest of them.
+    const LONGEST: usize = 6;
     let mut rest = subject.trim();
     let mut answered = false;
     loop {
@@ -255,7 +257,9 @@ pub fn strip_prefixes(subject: &str) -> (&str, bool) {
             // `[Fwd: subject]`, as Mozilla passes mail on.
             answered |= rest.starts_with("[fwd:");
             rest = tail.trim_start();
-        } else if let Some(tail) = ANSWERS.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
+        } else if rest.bytes().take(LONGEST).any(|b| b == b':')
+            && let Some(tail) = ANSWERS.iter().find_map(|prefix| rest.strip_prefix(prefix))
+        {
             answered = true;
             rest = tail.trim_start();
         } else if let Some(tail) = rest.strip_prefix("***spam***").or_else(|| rest.strip_prefix("{spam?}")) {
