@@ -179,6 +179,8 @@ fn find_old_receipt(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &st
         "read your message", "wurde gelesen", "wurde am", "a été lu", "se leyó", "è stato letto", "foi lida",
         "gelezen op", "return receipt for",
     ];
+    /// So much of the subject is looked for.
+    const ABOUT_CHARS: usize = 40;
     let field = head.subject?;
     if !OLD_RECEIPTS.iter().any(|start| subject.starts_with(start)) {
         return None;
@@ -186,6 +188,12 @@ fn find_old_receipt(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &st
     let part = outline.all(PartKind::Text).next()?;
     let text = normalize_words(&part_text(part));
     let short = text.len() < 2000;
-    (short && WORDS.iter().any(|words| text.contains(words)))
+    // It repeats the subject of the message that was read. People write of books.
+    let about = subject
+        .split_once(':')
+        .map(|(_, about)| about.trim())
+        .unwrap_or_default();
+    let about: String = about.chars().take(ABOUT_CHARS).collect();
+    (short && text.contains(&about) && WORDS.iter().any(|words| text.contains(words)))
         .then(|| Marker::of(&field, "read receipt, in an older form"))
 }
