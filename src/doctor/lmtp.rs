@@ -1,5 +1,5 @@
-//! Checks whether the LMTP servers of `[mailbox] location` answer, and whether mail goes to them through networks where others may read it.
-//! Delivers nothing, and does not try what a server does with a full mailbox.
+//! Checks whether the LMTP servers of `[mailbox] location` answer and would take mail for the user, and whether mail goes to them through
+//! networks where others may read it. Delivers nothing: a recipient is named, and that is all.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::sys::deadline::Deadline;
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Looks at the servers, called `subject`.
-pub fn examine(topic: &CheckSubject, servers: &[Endpoint]) -> Finding {
+/// Looks at the servers, which have a mailbox of this user.
+pub fn examine(topic: &CheckSubject, servers: &[Endpoint], user: &str) -> Finding {
     if let Some(address) = servers.iter().find_map(public_address) {
         let what = format!(
             "{address} is neither of this host nor of a private net, and LMTP is not encrypted: others can read the mail"
@@ -41,10 +41,25 @@ pub fn examine(topic: &CheckSubject, servers: &[Endpoint]) -> Finding {
             let what = format!("a server does not answer, and the others are used: {}", away.join("; "));
             topic.warning(what)
         }
-        (Some(greeting), []) => {
-            let extensions = greeting.extensions.join(", ");
-            topic.ok(format!("the LMTP server answers, and has {extensions}"))
-        }
+        (Some(greeting), []) => examine_recipient(topic, servers, user, greeting),
+    }
+}
+
+/// Names the user as a recipient: what a server says of a mailbox that is full, or missing, it says there or after the message.
+fn examine_recipient(topic: &CheckSubject, servers: &[Endpoint], user: &str, greeting: &Greeting) -> Finding {
+    let extensions = match greeting.extensions.as_slice() {
+        [] => "no extensions".to_owned(),
+        named => named.join(", "),
+    };
+    let answers = format!("the LMTP server answers, and has {extensions}");
+    match lmtp::ask_room(servers, ("", user), 0, PATIENCE) {
+        Ok(None) => topic.ok(format!("{answers}; it takes mail for {user}")),
+        Ok(Some(said)) => topic.warning(format!(
+            "{answers}; the mailbox of {user} is full there, and [quota] when_full decides: {said}"
+        )),
+        Err(cause) => topic.warning(format!(
+            "{answers}; mail for {user} would wait in the MTA's queue: {cause}"
+        )),
     }
 }
 

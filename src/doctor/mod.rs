@@ -79,8 +79,14 @@ fn examine(asked: &DoctorArguments, everywhere: &Everywhere) -> Result<Vec<Findi
 /// How the mail of one user is handled.
 fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     let account = account::find_named(name)?;
-    if account.gid.is_none() {
-        return Err(account::unknown_user(name));
+    // Virtual users are looked at by the user of this host who runs their deliveries.
+    match (account.gid.is_some(), name.contains('@'), account::is_root()) {
+        (true, _, _) | (false, true, false) => {}
+        (false, true, true) => {
+            let who = "run this as the user who delivers for virtual users ([mailbox] user)";
+            return Err(account::unknown_user(name).hint(who));
+        }
+        (false, false, _) => return Err(account::unknown_user(name)),
     }
     refuse_others(&account)?;
     account.become_user(None)?;
@@ -92,6 +98,9 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     // The programs are the host's, and told with it.
     found.retain(|finding| finding.check == Check::Configuration && finding.level == Level::Error);
     found.extend(user::examine(&host, &account));
+    if account.gid.is_none() {
+        found.push(user::examine_mailbox(&host, &account));
+    }
     Ok(found)
 }
 

@@ -39,7 +39,7 @@ pub fn examine(config: &Config, account: &Account, handling: &MailHandling) -> F
     let path = match &store {
         MailStore::Mbox(path) => path.as_path(),
         MailStore::Maildir(path) => return maildir(path, account, &topic),
-        MailStore::Lmtp(servers) => return lmtp::examine(&topic, servers),
+        MailStore::Lmtp(servers) => return lmtp::examine(&topic, servers, &account.name),
     };
     let dir = parent_of(path);
     let makes_files = can_make_files(dir) || setgid::is_installed_for(dir);

@@ -14,7 +14,7 @@ use crate::deliver::headers::moment_text;
 use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::guard_line::{Hook, guard_of};
 use crate::doctor::rules::{Check, Finding};
-use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC, read_files};
+use crate::doctor::user::mail_files::{FORWARD, MailHandling, PROCMAILRC, read_files};
 use crate::doctor::{mail_location, postfix_access, sendmail_host, sieve, state_directory, submission, tokens};
 use crate::output::shell::{program_command, quote_word};
 use crate::sys::account::Account;
@@ -22,6 +22,12 @@ use crate::sys::{child, self_exec};
 
 /// Where mail systems look for a program that is named without its directory (MTA-made environments have no other).
 const MAIL_SYSTEMS_PATH: [&str; 2] = ["/usr/bin", "/bin"];
+
+/// Examines the mailbox of a virtual user, for whom a transport of the MTA's runs spoolguard, and no file.
+pub fn examine_mailbox(host: &HostFacts, account: &Account) -> Finding {
+    let config = configuration(host, account, &mut Vec::new());
+    mailbox::examine(&config, account, &MailHandling::default())
+}
 
 /// Examines one user.
 pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {

@@ -2,6 +2,7 @@
 
 mod host;
 mod lines;
+mod lmtp;
 mod pair;
 mod scene;
 mod surroundings;
