@@ -227,13 +227,6 @@ fn care(scratch: &Scratch, words: &[&str]) {
 /// Twenty messages, of which half are seen; some have more flags.
 pub fn dovecot_sees_what_an_archive_left_and_a_restore_brought_back(scratch: &Scratch) {
     set_up(scratch);
-    let archives = scratch.at_home("archives").display().to_string();
-    let configuration = scratch.read(&scratch.configuration());
-    fs::write(
-        scratch.configuration(),
-        format!("{configuration}\n[archive]\ndir = {archives:?}\n"),
-    )
-    .unwrap();
     for number in 0..20 {
         let writer = [Writer::Spoolguard, Writer::Maildrop, Writer::Dovecot][number % 3];
         deliver(
@@ -260,7 +253,7 @@ pub fn dovecot_sees_what_an_archive_left_and_a_restore_brought_back(scratch: &Sc
         "{left:?}\n{before:?}"
     );
     let list = uidlist();
-    let [archive] = fs::read_dir(&archives)
+    let [archive] = fs::read_dir(scratch.at_home("state/archive"))
         .unwrap()
         .flatten()
         .collect::<Vec<_>>()
