@@ -340,6 +340,9 @@ pub struct StatusArguments {
     /// One message of those: for the runs that --send-kept starts
     #[arg(long, hide = true, requires = "send_kept")]
     pub one: Option<String>,
+    /// Note what is no longer in the mailbox: for the runs that `spool archive` starts
+    #[arg(long, hide = true, conflicts_with_all = ["all", "resume", "suspend", "send_kept", "due"])]
+    pub archived: Option<String>,
     /// Do what time has made due, although no mail came: end suspensions, write notices, send digests
     #[arg(long)]
     pub due: bool,

@@ -32,7 +32,8 @@ pub struct SpoolRun {
     /// For how long the mailbox that is cared for now may be read.
     pub reading: Cell<ReadLimit>,
     /// What was typed for every command.
-    everywhere: Everywhere,
+    /// What was typed for every command; a run that this one starts gets it, too.
+    pub everywhere: Everywhere,
     /// How much is said.
     pub detail: Detail,
 }

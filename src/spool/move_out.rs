@@ -106,6 +106,7 @@ impl MoveOut<'_> {
         let plan = self.expunge_plan(&choice, hash, &archive);
         match self.expunge(&mut look, &plan, &place, report) {
             Ok(Some(Expunge::Done(done))) => {
+                self.job.note_archived(&choice, &archive.path);
                 self.job.expire(&archive.path, RunMode::Execute, report);
                 Ok(Some(MoveOutcome::Done {
                     choice,

@@ -87,6 +87,7 @@ fn round(
         ));
         return Err(e);
     }
+    job.note_archived(&choice, &archive.path);
     job.expire(&archive.path, RunMode::Execute, report);
     Ok(MoveOutcome::Done {
         stay_bytes: view.length().map_err(fail)?.saturating_sub(choice.taken.bytes()),

@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -20,8 +21,11 @@ use crate::spool::report::BatchReport;
 use crate::spool::returned::Unpacker;
 use crate::spool::select::SelectedMailbox;
 use crate::spool::{archive_target, expire};
-use crate::sys::account;
 use crate::sys::read_at::ReadAt;
+use crate::sys::{account, child, self_exec};
+
+/// How long noting what was archived may take.
+const NOTE_TIME: Duration = Duration::from_secs(60);
 
 /// Mail of one mailbox, on its way into an archive.
 #[derive(Debug)]
@@ -130,7 +134,34 @@ impl<'a> PackingJob<'a> {
     pub fn open_archive_dir(&self, mail: &dyn ReadAt, choice: &ChosenMessages) -> Result<(), Error> {
         self.archive_dir
             .open(&format!("{}-", names::safe_name(&self.spool.account.name)))?;
-        self.refuse_full_archive_dir(mail, choice)
+        self.refuse_full_archive_dir(mail, choice)?;
+        self.note_archived(choice, Path::new(""));
+        Ok(())
+    }
+
+    /// Has noted, as the user, which of the messages that were kept instead of being sent on are in `archive`, so that `status` says so. An
+    /// empty path, before any goes, notes which are gone by then.
+    pub fn note_archived(&self, choice: &ChosenMessages, archive: &Path) {
+        if choice.not_sent_on == 0 {
+            return;
+        }
+        let account = &self.spool.account;
+        let archive = std::path::absolute(archive).unwrap_or_else(|_| archive.to_owned());
+        let mut command = self_exec::start_self();
+        command.args(self.care.everywhere.arguments());
+        command
+            .args(["status", account.flag(), &account.name, "--archived"])
+            .arg(archive);
+        let failed = match child::run_command(command, NOTE_TIME) {
+            Ok(output) if output.status.success() => return,
+            Ok(output) => String::from_utf8_lossy(&output.error).into_owned(),
+            Err(e) => e.to_string(),
+        };
+        tracing::warn!(
+            user = account.name,
+            note = failed,
+            "status does not tell what is archived of the mail that was kept"
+        );
     }
 
     /// The same for a plan, which makes nothing.

@@ -155,7 +155,11 @@ fn one(
         Request::Show(OutputForm::Json) => drop(command.arg("--json")),
         Request::Metrics => drop(command.arg("--prometheus")),
         Request::Due => drop(command.arg("--due")),
-        Request::Show(OutputForm::Text) | Request::Resume(_) | Request::Suspend(_) | Request::SendKept(..) => {}
+        Request::Show(OutputForm::Text)
+        | Request::Resume(_)
+        | Request::Suspend(_)
+        | Request::SendKept(..)
+        | Request::NoteArchived(_) => {}
     }
     let output = child::run_command(command, USER_TIME).map_err(fail)?;
     let has_told = !output.output.is_empty() && output.output != text::nothing_text(name).into_bytes();

@@ -1,5 +1,6 @@
 //! How a user's forwards stand, as one JSON object a line for programs.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -63,6 +64,7 @@ enum StatusLine<'a> {
         user: &'a str,
         destination: &'a str,
         messages: u64,
+        archives: BTreeMap<&'a str, u64>,
         since: String,
         mailbox: String,
         reasons: Vec<KeptFor<'a>>,
@@ -182,6 +184,7 @@ fn kept_line<'a>(view: &'a View, kept: &'a KeptForDestination) -> StatusLine<'a>
         user: &view.user,
         destination: &kept.list.destination,
         messages: kept.list.waiting().count() as u64,
+        archives: kept.list.count_by_archive(),
         since: stamp(Moment::from_seconds(since)),
         mailbox: view.mailbox.clone(),
         reasons: reasons.collect(),

@@ -77,6 +77,7 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
         Request::Suspend(address) => suspend(address, &run, now),
         Request::SendKept(..) => Ok(Status::Done),
         Request::Due => due(&run, now).map(|()| Status::Done),
+        Request::NoteArchived(archive) => send_kept::moved::note_archived(&run, archive, now),
     }
 }
 
@@ -101,6 +102,7 @@ fn rehearse(request: &Request, run: &Run, now: OffsetDateTime) -> Result<Status,
         Request::Suspend(address) => format!("would suspend {address}"),
         Request::SendKept(address, ..) => format!("would send on what was kept for {address}"),
         Request::Due => "would do what time has made due".to_owned(),
+        Request::NoteArchived(archive) => format!("would note what {archive} has of what was kept"),
     };
     say(&would)
 }

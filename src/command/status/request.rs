@@ -20,6 +20,8 @@ pub enum Request {
     SendKept(String, Consent, Option<String>),
     /// Do what time has made due.
     Due,
+    /// Note what is no longer in the mailbox: it is in this archive, or was gone before where none is named.
+    NoteArchived(String),
 }
 
 impl Request {
@@ -37,6 +39,9 @@ impl Request {
             (None, None, Some(address)) => {
                 let consent = Consent::of(&Agreement { yes: asked.yes }, everywhere);
                 Self::SendKept(address.clone(), consent, asked.one.clone())
+            }
+            (None, None, None) if asked.archived.is_some() => {
+                Self::NoteArchived(asked.archived.clone().unwrap_or_default())
             }
             (None, None, None) if asked.due => Self::Due,
             (None, None, None) if asked.prometheus => Self::Metrics,

@@ -1,7 +1,7 @@
 //! How a user's forwards stand, as text for people. Whatever other hosts said is escaped.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::command::status::view::{KeptForDestination, View};
 use crate::deliver::divert::rules::tally::StormCounts;
@@ -143,7 +143,7 @@ fn kept_count(view: &View, route: &Destination, suspension: &Suspension) -> u64 
         .kept
         .iter()
         .find(|kept| kept.list.destination.eq_ignore_ascii_case(&route.destination));
-    list.map_or(suspension.kept, |kept| kept.list.waiting().count() as u64)
+    list.map_or(suspension.kept, |kept| kept.list.count_in_mailbox())
 }
 
 /// Why a destination is suspended, and when it is tried next.
@@ -246,15 +246,29 @@ fn write_lost(view: &View, output: &mut impl Write) -> io::Result<()> {
 
 fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -> io::Result<()> {
     let to = make_visible(&kept.list.destination);
+    let user = make_visible(&view.user);
     let since = kept.list.waiting().map(|entry| entry.at).min().unwrap_or_default();
-    writeln!(
-        output,
-        "{}: {to}: {} kept in {} instead of being sent on, the first on {}",
-        make_visible(&view.user),
-        message_count_text(kept.list.waiting().count() as u64),
-        make_visible(&view.mailbox),
-        headers::moment_text(Moment::from_seconds(since))
-    )?;
+    let since = headers::moment_text(Moment::from_seconds(since));
+    let here = kept.list.count_in_mailbox();
+    if here > 0 {
+        writeln!(
+            output,
+            "{user}: {to}: {} kept in {} instead of being sent on, the first on {since}",
+            message_count_text(here),
+            make_visible(&view.mailbox),
+        )?;
+    }
+    for (archive, count) in kept.list.count_by_archive() {
+        writeln!(
+            output,
+            "{user}: {to}: {} kept instead of being sent on, and archived in {}, the first on {since}; to put back what is there: {} spool \
+             restore {}",
+            message_count_text(count),
+            make_visible(archive),
+            shell::program_command(),
+            shell::quote_path(Path::new(archive)),
+        )?;
+    }
     for reason in kept.list.reasons() {
         writeln!(
             output,
@@ -269,7 +283,11 @@ fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -
             "    {older} more, older ones, are in the mailbox and no longer on this list"
         )?;
     }
-    writeln!(output, "    to send what is kept on: {}", make_visible(&kept.command))
+    let what = match here {
+        0 => "once it is back in the mailbox, to send it on, or now, to take it off this list",
+        _ => "to send what is kept on",
+    };
+    writeln!(output, "    {what}: {}", make_visible(&kept.command))
 }
 
 fn write_diverted(user: &str, counts: &StormCounts, output: &mut impl Write) -> io::Result<()> {

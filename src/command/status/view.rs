@@ -59,7 +59,7 @@ pub(super) struct KeptForDestination {
 }
 
 impl KeptForDestination {
-    /// Of each list what is still in the mailbox: what the user has removed is no longer kept.
+    /// Of each list what is still in the mailbox, or in an archive that took it from there: what the user has removed is no longer kept.
     fn take(run: &Run) -> (Vec<Self>, Option<String>) {
         let (mut found, mut wrong) = (Vec::new(), None);
         for list in kept::read_kept_lists(run) {
@@ -70,8 +70,9 @@ impl KeptForDestination {
                     }
                     match find_copies(run, &list) {
                         Ok(places) => {
-                            list.entries.retain(|entry| places.contains_key(&entry.key));
-                            list.bring_back(|_| true);
+                            list.bring_back(|key| places.contains_key(key));
+                            list.entries
+                                .retain(|entry| entry.archive.is_some() || places.contains_key(&entry.key));
                         }
                         Err(e) => wrong = Some(e.to_string()),
                     }

@@ -96,6 +96,16 @@ fn what_an_archive_took_is_sent_on_when_it_is_restored() {
             ),
             "it says that they wait",
         );
+        let archive = fs::read_dir(to).unwrap().next().unwrap().unwrap().path();
+        let status = scratch.run(&["status"]).go();
+        let place = format!(
+            "2 messages kept instead of being sent on, and archived in {}",
+            archive.display()
+        );
+        status.ends_with(1).check(
+            contains(&status.stdout, place.as_bytes()),
+            "status says where they wait",
+        );
         if looks_between {
             let ended = send_kept(&scratch);
             ended
@@ -105,9 +115,8 @@ fn what_an_archive_took_is_sent_on_when_it_is_restored() {
             again
                 .ends_with(0)
                 .check(contains(&again.stdout, b"nothing was kept"), "once");
+            scratch.run(&["status"]).go().ends_with(0);
         }
-        scratch.run(&["status"]).go().ends_with(0);
-        let archive = fs::read_dir(to).unwrap().next().unwrap().unwrap().path();
         let words = [
             "spool",
             "restore",
@@ -125,6 +134,40 @@ fn what_an_archive_took_is_sent_on_when_it_is_restored() {
         send_kept(&scratch).ends_with(0);
         all_are_sent(&scratch, &letters);
     }
+}
+
+/// What the user removed is over, what an archive took is not, and what is sent meanwhile leaves that where it is.
+#[test]
+fn status_tells_what_is_archived_from_what_is_removed() {
+    let scratch = suspended(&[letter(1)]);
+    scratch.run(&["status", "--resume", "b@b.test"]).go().ends_with(0);
+    let (mailbox, to) = (scratch.mailbox(), scratch.path("archives"));
+    fs::write(&mailbox, "").unwrap();
+    scratch.run(&["status"]).go().ends_with(0);
+    scratch.run(&["status", "--suspend", "b@b.test"]).go().ends_with(0);
+    forward(&scratch, &letter(2));
+    let words = ["--all-mail", "--yes", "--to", to.to_str().unwrap()];
+    let archive = [&["spool", "archive", mailbox.to_str().unwrap()], &words[..]].concat();
+    scratch.run(&archive).go().ends_with(0);
+    forward(&scratch, &letter(3));
+    scratch.run(&["status", "--resume", "b@b.test"]).go().ends_with(0);
+    let status = scratch.run(&["status"]).go();
+    status
+        .ends_with(1)
+        .check(
+            contains(&status.stdout, b"b@b.test: 1 message kept instead of"),
+            "one is archived",
+        )
+        .check(contains(&status.stdout, b"b@b.test: 1 message kept in "), "one is here");
+    let ended = send_kept(&scratch);
+    ended.ends_with(0).check(
+        contains(
+            &ended.stdout,
+            b"1 message sent to b@b.test; 1 in an archive, still kept",
+        ),
+        "it says so",
+    );
+    scratch.run(&["status"]).go().ends_with(1);
 }
 
 #[test]

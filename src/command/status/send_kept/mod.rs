@@ -6,6 +6,7 @@
 //! again: one too many is better than one too few.
 
 pub mod copies;
+pub mod moved;
 pub mod one;
 
 use std::collections::HashMap;
@@ -130,7 +131,10 @@ impl SendPlan {
             let when = headers::moment_text(Moment::from_seconds(entry.at));
             let place = self.places.get(&entry.key);
             let said = match (place, entry.state) {
-                (None, _) => "no longer in the mailbox: taken off the list until it is back there".to_owned(),
+                (None, _) => match &entry.archive {
+                    Some(archive) => format!("archived in {archive}: `spool restore` puts it back"),
+                    None => "no longer in the mailbox, but removed or in another folder: taken off the list until it is back there".to_owned(),
+                },
                 (Some(place), KeptState::Kept | KeptState::Gone | KeptState::Settled) => size_text(place.bytes),
                 (Some(place), KeptState::Sending) => {
                     format!("{}; a run that was killed may have sent it", size_text(place.bytes))
@@ -147,7 +151,8 @@ impl SendPlan {
 
     fn carry_out(&self, run: &Run, everywhere: &Everywhere, now: OffsetDateTime) -> Result<Status, Error> {
         let at = now.unix_timestamp();
-        let (mut sent, mut refused, mut gone) = (0_u64, 0_u64, 0_u64);
+        let (mut sent, mut refused, mut gone, mut archived) = (0_u64, 0_u64, 0_u64, 0_u64);
+        let found = self.places.len();
         // What was not seen may only have been on the move.
         let is_missing = |entry: &KeptMessage| !self.places.contains_key(&entry.key);
         let moved = match self.list.waiting().any(is_missing) {
@@ -159,6 +164,11 @@ impl SendPlan {
             run.deadline.check("send", &self.list.destination)?;
             let place = self.places.get(&entry.key).or_else(|| moved.get(&entry.key));
             let Some(place) = place else {
+                // Where nothing else waits it was asked whether to forget it.
+                if entry.archive.is_some() && found > 0 {
+                    archived += 1;
+                    continue;
+                }
                 self.file.add(run, &self.list.own, at, &[KeptEvent::Gone(&entry.key)])?;
                 gone += 1;
                 continue;
@@ -183,6 +193,9 @@ impl SendPlan {
         )];
         if gone > 0 {
             parts.push(format!("{gone} no longer in the mailbox"));
+        }
+        if archived > 0 {
+            parts.push(format!("{archived} in an archive, still kept"));
         }
         if refused > 0 {
             parts.push(format!("{refused} refused, still kept"));

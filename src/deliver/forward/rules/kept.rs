@@ -2,7 +2,7 @@
 //! message; when it has grown long, it is written anew without the lines that nobody needs. A line that nobody can read is passed over; the
 //! others hold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use crate::moment::{DAY, HOUR};
@@ -89,6 +89,8 @@ pub enum KeptEvent<'a> {
     Sent(&'a str),
     /// It is no longer in the mailbox.
     Gone(&'a str),
+    /// The same, and it is in this archive.
+    Archived(&'a str, &'a str),
     /// The user was told of all lines above.
     Told,
     /// That notice could not be written: all of it is news again.
@@ -121,6 +123,8 @@ pub struct KeptMessage {
     pub said: String,
     /// How far it has come.
     pub state: KeptState,
+    /// The archive that took it out of the mailbox, where one did.
+    pub archive: Option<String>,
     /// Whether the user knows.
     pub told: bool,
 }
@@ -156,6 +160,7 @@ pub fn write_line(at: i64, event: &KeptEvent<'_>) -> String {
         KeptEvent::Sending(key) => write!(text, "sending {key}"),
         KeptEvent::Sent(key) => write!(text, "sent {key}"),
         KeptEvent::Gone(key) => write!(text, "gone {key}"),
+        KeptEvent::Archived(key, archive) => write!(text, "archived {key} {}", one_line(archive)),
         KeptEvent::Told => write!(text, "told"),
         KeptEvent::NotTold => write!(text, "not-told"),
     };
@@ -169,7 +174,10 @@ fn write_entry(entry: &KeptMessage) -> String {
     let then = match entry.state {
         KeptState::Kept => String::new(),
         KeptState::Sending => write_line(entry.at, &KeptEvent::Sending(&entry.key)),
-        KeptState::Gone => write_line(entry.at, &KeptEvent::Gone(&entry.key)),
+        KeptState::Gone => match &entry.archive {
+            Some(archive) => write_line(entry.at, &KeptEvent::Archived(&entry.key, archive)),
+            None => write_line(entry.at, &KeptEvent::Gone(&entry.key)),
+        },
         KeptState::Settled => write_line(entry.at, &KeptEvent::Sent(&entry.key)),
     };
     kept + &then
@@ -207,9 +215,13 @@ impl KeptList {
                 let reason = KeptReason::ALL.into_iter().find(|known| known.name() == reason)?;
                 self.keep(key, at, reason, said);
             }
-            "sending" => self.change(rest, KeptState::Sending),
-            "sent" => self.change(rest, KeptState::Settled),
-            "gone" => self.change(rest, KeptState::Gone),
+            "sending" => self.change(rest, KeptState::Sending, None),
+            "sent" => self.change(rest, KeptState::Settled, None),
+            "gone" => self.change(rest, KeptState::Gone, None),
+            "archived" => {
+                let (key, archive) = rest.split_once(' ')?;
+                self.change(key, KeptState::Gone, Some(archive));
+            }
             "left-off" => self.left_off = rest.parse().ok()?,
             "told" => {
                 self.told_at = Some(at);
@@ -227,6 +239,7 @@ impl KeptList {
     /// A message that is kept a second time is one: the MTA tried again, or it was sent and refused.
     fn keep(&mut self, key: &str, at: i64, reason: KeptReason, said: &str) {
         if let Some(entry) = self.find(key) {
+            entry.archive = None;
             if entry.state != KeptState::Settled {
                 (entry.reason, entry.said, entry.state) = (reason, said.to_owned(), KeptState::Kept);
             } else if matches!(reason, KeptReason::Returned | KeptReason::Policy) {
@@ -242,6 +255,7 @@ impl KeptList {
             reason,
             said: said.to_owned(),
             state: KeptState::Kept,
+            archive: None,
             told: false,
         });
     }
@@ -251,11 +265,12 @@ impl KeptList {
         self.entries.get_mut(*place)
     }
 
-    fn change(&mut self, key: &str, state: KeptState) {
+    fn change(&mut self, key: &str, state: KeptState, archive: Option<&str>) {
         if let Some(entry) = self.find(key)
             && entry.state != KeptState::Settled
         {
             entry.state = state;
+            entry.archive = archive.map(str::to_owned);
         }
     }
 
@@ -263,7 +278,7 @@ impl KeptList {
     pub fn bring_back(&mut self, is_found: impl Fn(&str) -> bool) {
         let gone = self.entries.iter_mut().filter(|entry| entry.state == KeptState::Gone);
         gone.filter(|entry| is_found(&entry.key))
-            .for_each(|entry| entry.state = KeptState::Kept);
+            .for_each(|entry| (entry.state, entry.archive) = (KeptState::Kept, None));
     }
 
     /// The list without what nobody needs any more; none where that would change little. What came from the destination nobody can send
@@ -297,10 +312,28 @@ impl KeptList {
         Some(text)
     }
 
-    /// Those that wait, the oldest first.
+    /// Those that wait, in the mailbox or in an archive that took them from there; the oldest first.
     pub fn waiting(&self) -> impl Iterator<Item = &KeptMessage> {
-        let waits = |entry: &&KeptMessage| matches!(entry.state, KeptState::Kept | KeptState::Sending);
+        let waits = |entry: &&KeptMessage| match entry.state {
+            KeptState::Kept | KeptState::Sending => true,
+            KeptState::Gone => entry.archive.is_some(),
+            KeptState::Settled => false,
+        };
         self.entries.iter().filter(waits)
+    }
+
+    /// How many of those that wait each archive has.
+    pub fn count_by_archive(&self) -> BTreeMap<&str, u64> {
+        let mut archives = BTreeMap::new();
+        for archive in self.waiting().filter_map(|entry| entry.archive.as_deref()) {
+            *archives.entry(archive).or_default() += 1;
+        }
+        archives
+    }
+
+    /// How many of those that wait are in the mailbox, as far as is known.
+    pub fn count_in_mailbox(&self) -> u64 {
+        self.waiting().filter(|entry| entry.archive.is_none()).count() as u64
     }
 
     /// Those that may be in the mailbox and are not sent: they wait, or were gone and may be back.
@@ -397,6 +430,30 @@ mod tests {
                 .count()
         };
         assert_eq!((count(300 * DAY), count(400 * DAY)), (2, 1));
+    }
+
+    #[test]
+    fn what_an_archive_took_waits_until_its_owner_lets_it_go() {
+        let events = [
+            (1, kept("x")),
+            (1, kept("y")),
+            (2, KeptEvent::Archived("x", "/a b.tar.gz")),
+        ];
+        let mut read = list(&events);
+        assert_eq!((read.waiting().count(), read.count_in_mailbox()), (2, 1));
+        assert_eq!(
+            read.count_by_archive().into_iter().collect::<Vec<_>>(),
+            [("/a b.tar.gz", 1)]
+        );
+        read.bring_back(|key| key == "x");
+        assert_eq!((read.count_in_mailbox(), read.count_by_archive().len()), (2, 0));
+        for over in [KeptEvent::Gone("x"), KeptEvent::Sent("x")] {
+            let read = list(&[&events[..], &[(3, over)]].concat());
+            assert_eq!((read.waiting().count(), read.count_by_archive().len()), (1, 0));
+        }
+        let many = vec![(3, kept("y")); 300];
+        let text = list(&[&events[..], &many].concat()).shorten(4).unwrap_or_default();
+        assert_eq!(KeptList::read(text.as_bytes()).count_by_archive().len(), 1, "{text}");
     }
 
     #[test]
