@@ -103,7 +103,7 @@ fn person(rng: &mut Rng, hosts: usize, count: usize) -> Person {
         },
         7..9 => Role::Forward { to: some(rng, 2) },
         9 => Role::Responder {
-            manner: MANNERS[rng.usize(..6)],
+            manner: MANNERS[rng.usize(..9)],
         },
         10 => Role::List {
             members: some(rng, 4),
@@ -123,13 +123,16 @@ fn person(rng: &mut Rng, hosts: usize, count: usize) -> Person {
 }
 
 /// The last only behind guards at both ends: with one guard alone it is told from its owner by its pace, and makes thirty turns.
-const MANNERS: [Manner; 7] = [
+const MANNERS: [Manner; 10] = [
     Manner::Marked,
     Manner::Plain,
     Manner::Strange,
     Manner::AnswersAll,
     Manner::Remails,
     Manner::Twice,
+    Manner::Splits,
+    Manner::Digests,
+    Manner::Batches,
     Manner::Public,
 ];
 
@@ -222,7 +225,7 @@ fn facing(rng: &mut Rng, people: &mut [Person]) {
             ..guarded(rng, count)
         });
         people[desk].role = Role::Responder {
-            manner: MANNERS[rng.usize(..7)],
+            manner: MANNERS[rng.usize(..10)],
         };
         people[guard].outages.clear();
         people[desk].outages.clear();

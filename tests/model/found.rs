@@ -284,6 +284,10 @@ fn responders_at_either_end_of_a_guard_come_to_rest() {
         Manner::Strange,
         Manner::AnswersAll,
         Manner::Remails,
+        Manner::Twice,
+        Manner::Splits,
+        Manner::Digests,
+        Manner::Batches,
     ];
     let ends = manners.map(|manner| Role::Responder { manner });
     for sender in [GuardSender::User, GuardSender::Keep, GuardSender::Verp] {

@@ -72,7 +72,9 @@ impl World<'_> {
                     _ => Some(transit.sender.as_str()),
                 };
                 if let Some(writer) = writer.filter(|writer| !writer.is_empty()).map(str::to_owned) {
-                    self.answer(person, &transit, &writer, *manner);
+                    for _ in 0..self.answers_due(person, *manner) {
+                        self.answer(person, &transit, &writer, *manner);
+                    }
                 }
             }
             Role::List { members, owner } => self.expand(person, members, *owner, &transit),
@@ -87,6 +89,19 @@ impl World<'_> {
         }
     }
 
+    /// How many answers go out for what `person` has read by now.
+    fn answers_due(&mut self, person: usize, manner: Manner) -> usize {
+        self.read[person] += 1;
+        let is_third = self.read[person].is_multiple_of(3);
+        match manner {
+            Manner::Splits => 3,
+            Manner::Digests => usize::from(is_third),
+            Manner::Batches if is_third => 3,
+            Manner::Batches => 0,
+            _ => 1,
+        }
+    }
+
     fn answer(&mut self, person: usize, transit: &Transit, writer: &str, manner: Manner) {
         let (address, host) = (self.plan.address(person), self.plan.people[person].host);
         self.serial += 1;
@@ -94,7 +109,13 @@ impl World<'_> {
         let marked = match manner {
             Manner::Marked => true,
             Manner::Plain | Manner::Twice => false,
-            Manner::Strange | Manner::AnswersAll | Manner::Remails | Manner::Public => {
+            Manner::Strange
+            | Manner::AnswersAll
+            | Manner::Remails
+            | Manner::Public
+            | Manner::Splits
+            | Manner::Digests
+            | Manner::Batches => {
                 let from = match manner {
                     Manner::Remails => address,
                     Manner::Public => self.plan.public_address(person),

@@ -112,6 +112,12 @@ pub enum Manner {
     Remails,
     /// Each message twice, from its own address, without a mark.
     Twice,
+    /// Each message three times, each time under another name.
+    Splits,
+    /// One answer for every three messages, to the last of them.
+    Digests,
+    /// Three answers for every three messages: none comes behind a single one of them.
+    Batches,
     /// In the name of whoever forwards there, as the desk of an address that everybody knows.
     Public,
 }
@@ -319,6 +325,9 @@ impl Plan {
         let on: u64 = match &self.people[person].role {
             Role::Guard(_) | Role::Mailbox => 0,
             Role::Responder { manner: Manner::Twice } => 2,
+            Role::Responder {
+                manner: Manner::Splits | Manner::Batches,
+            } => 3,
             Role::Responder { .. } => 1,
             role => role.targets().iter().map(|to| self.weight(*to)).sum(),
         };

@@ -71,6 +71,8 @@ pub struct World<'p> {
     /// Now.
     pub now: Seconds,
     queue: BTreeMap<(Seconds, u64), Transit>,
+    /// How many messages each responder has read that it could answer.
+    pub read: Vec<u64>,
     pub serial: u64,
     /// When the timers ran last.
     timer: Seconds,
@@ -99,6 +101,7 @@ impl<'p> World<'p> {
             trace: None,
             now: 0,
             queue: BTreeMap::new(),
+            read: vec![0; plan.people.len()],
             serial: 0,
             timer: 0,
             rng: Rng::with_seed(plan.seed),
