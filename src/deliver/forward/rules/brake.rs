@@ -9,7 +9,7 @@
 //!
 //! | sign that this message was caused by that forward | step |
 //! |---|---|
-//! | it answers it by Message-ID, and whoever wrote it neither wrote nor got that message | 10 |
+//! | it answers it by Message-ID, or holds its whole text, and whoever wrote it neither wrote nor got that message | 10 |
 //! | it came from the destination's domain or through its hosts, and repeats the text of that message | 10 |
 //! | the same, or an automatic answer, and its subject is that one's with words around it | 10 |
 //! | an automatic answer within ten minutes, from who sent the last one | 10 |
@@ -185,6 +185,7 @@ impl Weighing<'_> {
             all.extend(self.sent_within(SOON).filter_map(|p| self.by_growth(p)));
         } else {
             all.extend(self.sent_within(SIMILAR).filter_map(|p| self.by_content(p)));
+            all.extend(self.by_quote());
             all.extend([AT_ONCE, SOON].into_iter().filter_map(|within| self.by_time(within)));
         }
         all.into_iter()
@@ -393,5 +394,6 @@ impl Weighing<'_> {
 }
 
 mod habit;
+mod quote;
 #[cfg(test)]
 mod tests;

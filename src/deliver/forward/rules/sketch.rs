@@ -52,6 +52,8 @@ pub struct Sketch {
     pub people: Vec<u16>,
     /// Pieces of the text.
     pub text: Vec<u32>,
+    /// How many pieces it has in all.
+    pub pieces: usize,
 }
 
 impl Sketch {
@@ -75,7 +77,7 @@ impl Sketch {
             list.iter().for_each(|number| push_digits(&mut text, *number, digits));
             text.push('.');
         }
-        text + &self.hops.to_string()
+        text + &format!("{}.{}", self.hops, self.pieces)
     }
 
     /// Reads a sketch; none where it is damaged.
@@ -107,6 +109,8 @@ impl Sketch {
             people: short(people),
             text: numbers(pieces, 8).collect(),
             hops: part()?.parse().ok()?,
+            // Earlier versions wrote none.
+            pieces: part().and_then(|count| count.parse().ok()).unwrap_or(0),
         })
     }
 
@@ -204,6 +208,7 @@ impl Arrival {
         arrival.sketch.subject = subject_words(&subject).take(SUBJECT_WORDS).collect();
         arrival.sketch.people = people.into_iter().take(PEOPLE).collect();
         // The smallest are the same ones wherever the text is found again.
+        arrival.sketch.pieces = arrival.pieces.len();
         arrival.sketch.text = arrival.pieces.iter().take(TEXT_PIECES).copied().collect();
         arrival
     }

@@ -196,6 +196,54 @@ fn whatever_answers_is_ended_whatever_it_says() {
     assert_eq!(turns(1, unlike), 40);
 }
 
+/// Another name, domain and host each time, and nothing that stays but the text it answers.
+#[test]
+fn whoever_quotes_the_whole_is_ended_from_wherever_it_comes() {
+    let quoted = |number: usize, before: &str| {
+        let text = mail(&format!("x@d{number}.test"), &format!("h{number}.test"), number, "");
+        let lines: String = body(before).lines().map(|line| format!("> {line}\n")).collect();
+        with_body(&text, &format!("{}\n{lines}", body(&text)))
+    };
+    for round_trip in [1, 60, 3600] {
+        let mut traffic = Traffic::default();
+        let mut last = with_body(
+            &mail("ann@s.test", "mail.s.test", 1, ""),
+            "The printer on the third floor is broken again.\n",
+        );
+        assert!(traffic.comes(0, &last));
+        let went = (2..40).take_while(|number| {
+            last = quoted(*number, &last);
+            traffic.comes(round_trip * *number as i64, &last)
+        });
+        assert_eq!(went.count(), 3, "{round_trip} s");
+    }
+    // One text from many, and people who are named in what they quote.
+    let mut traffic = Traffic::default();
+    let alarm = |number: usize| {
+        let text = mail(
+            &format!("root@db{number}.test"),
+            &format!("db{number}.test"),
+            number,
+            "",
+        );
+        with_body(&text, "The backup of last night failed, and nobody knows why.\n")
+    };
+    assert!((0..30).all(|number| traffic.comes(number as i64 * 60, &alarm(number))));
+    let mut traffic = Traffic::default();
+    let mut last = alarm(1);
+    for number in 2..30 {
+        let more = format!("Cc: u{number}@s{number}.test, u{}@s{}.test\n", number + 1, number + 1);
+        let text = mail(
+            &format!("u{number}@s{number}.test"),
+            &format!("h{number}.test"),
+            number,
+            &more,
+        );
+        last = with_body(&text, &format!("{}\n{}", body(&text), body(&last)));
+        assert!(traffic.comes(number as i64 * 60, &last), "{number}");
+    }
+}
+
 /// Of runs that wait for their turn, one that began a second later may be the first.
 #[test]
 fn answers_at_once_are_few_in_whatever_order_they_are_judged() {
