@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -160,9 +161,12 @@ impl<'a> Stopped<'a> {
     #[track_caller]
     pub fn end(self) -> Ended<'a> {
         let program = child_of(self.0.pid()).unwrap();
-        // Or it is the child for which it stepped aside.
-        for pid in [Some(program), child_of(program)].into_iter().flatten() {
-            kill(Pid::from_raw(pid as i32), Signal::SIGCONT).unwrap();
+        // Or it is the child for which it stepped aside. Any other child may be gone as soon as the program goes on.
+        let child = child_of(program);
+        kill(Pid::from_raw(program as i32), Signal::SIGCONT).unwrap();
+        if let Some(child) = child {
+            let sent = kill(Pid::from_raw(child as i32), Signal::SIGCONT);
+            assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH)), "{sent:?}");
         }
         self.0.end()
     }
