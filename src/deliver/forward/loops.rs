@@ -58,12 +58,12 @@ pub fn part_destinations(run: &Run, delivery: &Delivery<'_>, history: &History, 
     let now = delivery.date.unix_timestamp();
     let recent = recent(history, now);
     let lines: Vec<HistoryLine<'_>> = HistoryLine::read_all(&recent).collect();
-    let answered = answered(history, &arrival);
-    let answered: Vec<HistoryLine<'_>> = answered.iter().filter_map(|text| HistoryLine::read(text)).collect();
+    let [answered, attached] = [&arrival.references, &arrival.attached].map(|ids| lines_about(history, ids));
     for destination in destinations {
         let past = past(&lines, destination);
-        let answered = past_sent(&answered, destination);
-        let weighed = weigh_arrival(&arrival, arrival.is_near(destination), &past, &answered, now);
+        let [answered, attached] = [&answered, &attached].map(|lines| past_sent(&read_lines(lines), destination));
+        let causes: Vec<Past> = answered.iter().chain(&attached).cloned().collect();
+        let weighed = weigh_arrival(&arrival, arrival.is_near(destination), &past, &causes, now);
         let back = match came_from(&arrival, destination, &answered) {
             Some(sign) => Some(HeldBack::CameFrom(sign)),
             None => weighed.brake.map(HeldBack::Brake),
@@ -90,10 +90,14 @@ fn recent(history: &History, now: i64) -> String {
     }
 }
 
-/// The lines about messages that this one answers.
-fn answered(history: &History, arrival: &Arrival) -> Vec<String> {
-    let ids = arrival.references.iter().cloned().map(HistoryKey::Id);
+/// The lines about the messages with these Message-IDs.
+fn lines_about(history: &History, ids: &[String]) -> Vec<String> {
+    let ids = ids.iter().cloned().map(HistoryKey::Id);
     ids.flat_map(|id| history.lines_about(&id)).collect()
+}
+
+fn read_lines(lines: &[String]) -> Vec<HistoryLine<'_>> {
+    lines.iter().filter_map(|text| HistoryLine::read(text)).collect()
 }
 
 fn past(lines: &[HistoryLine<'_>], destination: &str) -> Vec<Past> {

@@ -97,6 +97,27 @@ fn what_the_brake_kept_is_sent_on_when_its_owner_says_so() {
     scratch.run(&["status"]).go().ends_with(0);
 }
 
+/// Under another name each time, from hosts of others, and every text is new.
+#[test]
+fn whoever_attaches_what_it_answers_is_ended() {
+    let scratch = scratch();
+    let mut last = mail("ann@s.test", "mail.s.test", 1, "printer");
+    comes(&scratch, "ann@s.test", &last);
+    let mut number = 1;
+    while scratch.calls().len() == number && number < 20 {
+        number += 1;
+        let from = format!("x@other{number}.test");
+        let text = mail(&from, &format!("mx.h{number}.test"), number, &format!("w{number}"));
+        let (header, body) = text.split_once("\n\n").unwrap();
+        last = format!(
+            "{header}\nContent-Type: multipart/mixed; boundary=b{number}\n\n--b{number}\n\n{body}\n\
+             --b{number}\nContent-Type: message/rfc822\n\n{last}\n--b{number}--\n"
+        );
+        comes(&scratch, &from, &last);
+    }
+    assert_eq!(number, 5, "three answers go on");
+}
+
 #[test]
 fn a_desk_without_any_mark_is_ended_and_both_are_told_once() {
     for domain in ["desk", "other"] {

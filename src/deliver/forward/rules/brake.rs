@@ -9,7 +9,7 @@
 //!
 //! | sign that this message was caused by that forward | step |
 //! |---|---|
-//! | it answers it by Message-ID, or holds its whole text, and whoever wrote it neither wrote nor got that message | 10 |
+//! | it answers it by Message-ID, or has it attached, or holds its whole text, and whoever wrote it neither wrote nor got that message | 10 |
 //! | it came from the destination's domain or through its hosts, and repeats the text of that message | 10 |
 //! | the same, or an automatic answer, and its subject is that one's with words around it | 10 |
 //! | an automatic answer within ten minutes, from who sent the last one | 10 |
@@ -126,8 +126,8 @@ enum ArrivalPattern {
 }
 
 /// Weighs a message that is to be sent to a destination; `past` is what came before for that destination, the oldest first, and
-/// `answered` are those that this message answers by Message-ID.
-pub fn weigh_arrival(arrival: &Arrival, is_near: bool, past: &[Past], answered: &[Past], now: i64) -> MessageWeight {
+/// `causes` are those that this message answers by Message-ID, or has attached.
+pub fn weigh_arrival(arrival: &Arrival, is_near: bool, past: &[Past], causes: &[Past], now: i64) -> MessageWeight {
     let mut sketch = arrival.sketch.clone();
     sketch.is_near = is_near;
     // A run waits for its turn: what came in a moment later may have been sent before.
@@ -149,7 +149,7 @@ pub fn weigh_arrival(arrival: &Arrival, is_near: bool, past: &[Past], answered: 
     };
     case.is_burst = case.goes_on_by_itself();
     case.habits = TIERS.map(|within| case.find_habit(within));
-    let (base, step) = case.heaviest(answered);
+    let (base, step) = case.heaviest(causes);
     let weight = base + step;
     let brake = case.brake(weight, step);
     sketch.weight = weight;
@@ -170,11 +170,11 @@ struct Weighing<'a> {
 
 impl Weighing<'_> {
     /// The heaviest chain that this message may belong to, and its own step on it.
-    fn heaviest(&self, answered: &[Past]) -> (u32, u32) {
+    fn heaviest(&self, causes: &[Past]) -> (u32, u32) {
         let mut all = vec![(0, 0)];
         if !self.sketch.is_list {
             all.extend(
-                answered
+                causes
                     .iter()
                     .filter(|p| !self.takes_part(p))
                     .map(|p| (p.sketch.weight, 10)),

@@ -13,7 +13,8 @@ use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
 use crate::message::key::of_id;
-use crate::message::text::{decoded_value, normalize_words};
+use crate::message::mime::{MimeParts, PartKind};
+use crate::message::text::{decode_transfer_encoding, decoded_value, normalize_words};
 
 /// As many words of a subject are remembered.
 pub const SUBJECT_WORDS: usize = 10;
@@ -152,6 +153,8 @@ pub struct Arrival {
     pub from: Option<Address>,
     /// The Message-IDs that it answers, as the history has them.
     pub references: Vec<String>,
+    /// Those of the messages that lie inside it, whole or as a header.
+    pub attached: Vec<String>,
     /// Every word of the subject.
     pub words: Vec<u16>,
     /// Every piece of the text.
@@ -202,7 +205,9 @@ impl Arrival {
         let surplus = arrival.references.len().saturating_sub(REFERENCES);
         arrival.references.drain(..surplus);
         arrival.words = subject_words(&subject).collect();
-        arrival.pieces = hash_pieces(message);
+        let parts = MimeParts::of(message);
+        arrival.attached = attached_ids(&parts).take(REFERENCES).collect();
+        arrival.pieces = hash_pieces(&parts);
         arrival.sketch.from = arrival.from.as_ref().map_or(0, |from| hash_text(&whole_address(from)));
         arrival.sketch.is_auto_reply = matches!(judgement.verdict, Verdict::AutoReply(_));
         arrival.sketch.subject = subject_words(&subject).take(SUBJECT_WORDS).collect();
@@ -320,6 +325,16 @@ pub fn find_addresses(text: &str) -> Vec<Address> {
     }
     found.extend(text.get(start..).and_then(Address::parse));
     found
+}
+
+/// The Message-IDs of the messages among the parts, however they are encoded for the way.
+fn attached_ids(parts: &MimeParts<'_>) -> impl Iterator<Item = String> {
+    let messages = parts.all(PartKind::Message).chain(parts.all(PartKind::Header));
+    messages.filter_map(|part| {
+        let encoding = part.first("Content-Transfer-Encoding").unwrap_or_default();
+        let bytes = decode_transfer_encoding(part.body(), &encoding);
+        of_id(&Message::new(&bytes).first("Message-ID")?)
+    })
 }
 
 fn ids(text: &str) -> impl Iterator<Item = String> {

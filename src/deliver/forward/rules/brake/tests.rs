@@ -10,6 +10,7 @@ use crate::deliver::forward::rules::sketch::Arrival;
 use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
+use crate::message::key::of_id;
 
 const RECENT: usize = 1100;
 
@@ -19,6 +20,8 @@ const TO: &str = "desk@desk.test";
 #[derive(Default)]
 struct Traffic {
     past: Vec<Past>,
+    /// The Message-ID of each, as the history has it.
+    ids: Vec<Option<String>>,
     braked: usize,
 }
 
@@ -44,12 +47,23 @@ impl Traffic {
             .past
             .get(self.past.len().saturating_sub(RECENT)..)
             .unwrap_or_default();
-        let weighed = weigh_arrival(&arrival, arrival.is_near(TO), recent, &[], at);
+        let is_cause = |id: &Option<String>| id.as_ref().is_some_and(|id| arrival.attached.contains(id));
+        let sent = self
+            .past
+            .iter()
+            .zip(&self.ids)
+            .filter(|(past, _)| past.was == Was::Sent);
+        let causes: Vec<Past> = sent
+            .filter(|(_, id)| is_cause(id))
+            .map(|(past, _)| past.clone())
+            .collect();
+        let weighed = weigh_arrival(&arrival, arrival.is_near(TO), recent, &causes, at);
         let was = match weighed.brake {
             None => Was::Sent,
             Some(_) => Was::Braked,
         };
         self.braked += usize::from(was == Was::Braked);
+        self.ids.push(message.first("Message-ID").and_then(|id| of_id(&id)));
         self.past.push(Past {
             at,
             was,
@@ -241,6 +255,44 @@ fn whoever_quotes_the_whole_is_ended_from_wherever_it_comes() {
         );
         last = with_body(&text, &format!("{}\n{}", body(&text), body(&last)));
         assert!(traffic.comes(number as i64 * 60, &last), "{number}");
+    }
+}
+
+/// `text` with `inside` attached.
+fn with_attached(text: &str, inside: &str, encoding: &str) -> String {
+    let (header, body) = text.split_once("\n\n").unwrap_or((text, ""));
+    let inside = match encoding {
+        "base64" => data_encoding::BASE64.encode(inside.as_bytes()),
+        _ => inside.to_owned(),
+    };
+    format!(
+        "{header}\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n{body}\n--b\nContent-Type: message/rfc822\n\
+         Content-Transfer-Encoding: {encoding}\n\n{inside}\n--b--\n"
+    )
+}
+
+#[test]
+fn whoever_attaches_what_it_answers_is_ended_wherever_from() {
+    let from_anywhere = |number: usize| mail(&format!("x@d{number}.test"), &format!("h{number}.test"), number, "");
+    for encoding in ["7bit", "base64"] {
+        for round_trip in [1, 60, 3600] {
+            let mut traffic = Traffic::default();
+            let mut last = mail("ann@s.test", "mail.s.test", 1, "");
+            assert!(traffic.comes(0, &last));
+            let went = (2..40).take_while(|number| {
+                last = with_attached(&from_anywhere(*number), &last, encoding);
+                traffic.comes(round_trip * *number as i64, &last)
+            });
+            assert_eq!(went.count(), 3, "{encoding}, {round_trip} s");
+        }
+    }
+    // Many pass on to the user what the user got before.
+    let mut traffic = Traffic::default();
+    let plan = mail("ann@s.test", "mail.s.test", 1, "");
+    assert!(traffic.comes(0, &plan));
+    for number in 2..40 {
+        let text = with_attached(&from_anywhere(number), &plan, "7bit");
+        assert!(traffic.comes(60 * number as i64, &text), "{number}");
     }
 }
 
