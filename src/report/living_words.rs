@@ -215,8 +215,8 @@ pub const POLICY: &[&str] = &[
     "interni pouz", "vnitrni post", "vnitrniho pouz",
     // Fraud, other ways in, people who may post, lines that change their address
     "truff", "estafa ", "betrug", "oszust", "мошенн", "шахрай", "измам", "詐欺", "诈骗", "詐騙", "사기 ", "사기성", "bedrag", "svindel", "huijaus", "podvod",
-    "csalas", "dolandir", "escroqu", "arnaque", "inselator", "prevar", "απατη", "הונאה", "احتيال", "scam", "can post",
-    "may post", "to post", "outsider", "closed to ", "динамич", "динаміч", "firmad", "firmato", "firmata",
+    "csalas", "dolandir", "escroqu", "arnaque", "inselator", "prevar", "απατη", "הונאה", "احتيال", "scam", "can post ",
+    "may post ", "to post ", "outsider", "closed to ", "динамич", "динаміч", "firmad", "firmato", "firmata",
 ];
 
 /// Some limit that is not named.

@@ -415,6 +415,8 @@ mod tests {
             ("550 body hash did not verify", Topic::Unsaid),
             ("550 cannot verify x@c.test", Topic::Later),
             ("550 AS64500 for all recipients", Topic::Client),
+            ("550 only members may post here", Topic::Policy),
+            ("550 no such user here, if in doubt write to postmaster", Topic::Missing),
             ("550 as is, for 64500", Topic::Unsaid),
             ("550", Topic::Unsaid),
         ] {
