@@ -59,10 +59,11 @@ pub fn part_destinations(run: &Run, delivery: &Delivery<'_>, history: &History, 
     let recent = recent(history, now);
     let lines: Vec<HistoryLine<'_>> = HistoryLine::read_all(&recent).collect();
     let [answered, attached] = [&arrival.references, &arrival.attached].map(|ids| lines_about(history, ids));
+    let [answered, attached] = [&answered, &attached].map(|lines| read_lines(lines));
     for destination in destinations {
         let past = past(&lines, destination);
-        let [answered, attached] = [&answered, &attached].map(|lines| past_sent(&read_lines(lines), destination));
-        let causes: Vec<Past> = answered.iter().chain(&attached).cloned().collect();
+        let answered = past_sent(&answered, destination);
+        let causes = [answered.clone(), past_sent(&attached, destination)].concat();
         let weighed = weigh_arrival(&arrival, arrival.is_near(destination), &past, &causes, now);
         let back = match came_from(&arrival, destination, &answered) {
             Some(sign) => Some(HeldBack::CameFrom(sign)),
