@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::support::{ORDINARY, Scratch, contains, has_attributes, is_root, large, same, shown, skip};
+use crate::support::{ORDINARY, Scratch, contains, has_attributes, is_root, large, same, set_time, shown, skip};
 
 const MAILDIR: &str = "home/Maildir";
 const RETURN_PATH: &[u8] = b"Return-Path: <s@s.test>\n";
@@ -54,14 +54,7 @@ fn sums(scratch: &Scratch) -> (i64, i64) {
 }
 
 fn set_age(path: &Path, age: Duration) {
-    let then = SystemTime::now() - age;
-    let times = fs::FileTimes::new().set_modified(then).set_accessed(then);
-    fs::File::options()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_times(times)
-        .unwrap();
+    set_time(path, SystemTime::now() - age);
 }
 
 /// Checks that each name says how long its file is, with LF and with CRLF.

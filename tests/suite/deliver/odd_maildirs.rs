@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::robust::faults::strace;
 use crate::robust::hosts;
-use crate::support::{ORDINARY, Scratch, is_root, skip};
+use crate::support::{ORDINARY, Scratch, is_root, set_time, skip};
 
 const NOBODY: u32 = 65534;
 
@@ -270,16 +270,6 @@ fn a_host_name_with_a_slash_makes_a_name_that_is_read() {
         assert!(name.contains(&format!(",S={size},W=")) && !name.contains(':'), "{name}");
         assert_eq!(name.matches(",S=").count(), 1, "{name}");
     }
-}
-
-fn set_time(path: &Path, time: SystemTime) {
-    let times = fs::FileTimes::new().set_modified(time).set_accessed(time);
-    fs::File::options()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_times(times)
-        .unwrap();
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{Signal, kill};
@@ -48,6 +48,14 @@ pub fn user_name() -> String {
 
 pub fn is_root() -> bool {
     Uid::effective().is_root()
+}
+
+/// Makes a file last read and written at `time`.
+#[track_caller]
+pub fn set_time(path: &Path, time: SystemTime) {
+    let times = fs::FileTimes::new().set_modified(time).set_accessed(time);
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_times(times).unwrap();
 }
 
 /// Says why a test does nothing here.
