@@ -20,20 +20,22 @@ fn a_kill_at_any_point_leaves_whole_messages_alone() {
     let scratch = Scratch::new();
     scratch.deliver(ORDINARY).go().succeeds();
     let begun = Instant::now();
-    // How long an undisturbed delivery takes, so that the kills spread over all of it.
     scratch.deliver(&message).go().succeeds();
-    let whole_run = begun.elapsed();
+    // How long the last run took that nobody killed, by which the next kills spread over all of a run: beside others it changes.
+    let mut whole_run = begun.elapsed();
     let whole_bytes = scratch.mail().len() - only_whole(&scratch.mail()).len();
     let mut killed = 0;
-    for round in 0..20 {
+    for round in 0..200 {
         let before = scratch.mail();
+        let begun = Instant::now();
         let mut run = scratch.deliver(&message).start();
-        let until_kill = whole_run * round / 16;
-        let start = Instant::now();
-        while start.elapsed() < until_kill && !run.is_over() {
+        let until_kill = whole_run * (round % 16) / 16;
+        while begun.elapsed() < until_kill && !run.is_over() {
             std::thread::yield_now();
         }
-        if !run.is_over() {
+        let was_over = run.is_over();
+        let took = begun.elapsed();
+        if !was_over {
             run.signal(Signal::SIGKILL);
         }
         let ended = run.end();
@@ -43,13 +45,19 @@ fn a_kill_at_any_point_leaves_whole_messages_alone() {
             killed += 1;
         } else {
             ended.succeeds();
+            if was_over {
+                whole_run = took;
+            }
         }
         let is_torn = after.len() - before.len() < whole_bytes;
         scratch.next_delivery_comes_behind(if is_torn { &before } else { &after });
         // Keeps it short.
         fs::write(scratch.mailbox(), only_whole(&before)).unwrap();
+        if killed == 16 {
+            break;
+        }
     }
-    assert!(killed >= 5, "only {killed} of 20 were killed");
+    assert_eq!(killed, 16, "so few were killed in 200 runs");
 }
 
 fn only_whole(mbox: &[u8]) -> Vec<u8> {
