@@ -7,7 +7,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod deliver;
-pub mod doctor;
+mod doctor;
 pub mod error;
 pub mod escape;
 pub mod lmtp;

@@ -1,15 +1,15 @@
 //! The commands that may be typed, and which code runs each of them.
 
-pub mod config;
-pub mod filter;
-pub mod inspect;
-pub mod policy;
-pub mod replay;
-pub mod return_report;
-pub mod sendmail;
-pub mod sources;
-pub mod status;
-pub mod trace;
+mod config;
+mod filter;
+mod inspect;
+mod policy;
+mod replay;
+mod return_report;
+mod sendmail;
+mod sources;
+mod status;
+mod trace;
 
 use crate::classify::policy::Copies;
 use crate::cli::{Cli, Command, Who};

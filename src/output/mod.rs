@@ -1,14 +1,14 @@
 //! What people and programs read: text, JSON lines, sizes, progress, log.
 
-pub mod colours;
-pub mod columns;
-pub mod json;
-pub mod log;
-pub mod progress;
-pub mod prometheus;
+pub(crate) mod colours;
+pub(crate) mod columns;
+pub(crate) mod json;
+pub(crate) mod log;
+pub(crate) mod progress;
+pub(crate) mod prometheus;
 pub mod shell;
-pub mod sizes;
-pub mod wrap;
+pub(crate) mod sizes;
+pub(crate) mod wrap;
 
 use crate::error::{Error, Status};
 use nix::poll::{PollFd, PollFlags, poll};

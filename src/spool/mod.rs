@@ -1,29 +1,29 @@
 //! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them, how they tell
 //! what went wrong and how they end.
 
-pub mod again;
-pub mod archive;
-pub mod archive_target;
-pub mod archives;
-pub mod batch;
-pub mod choose;
-pub mod consent;
-pub mod context;
-pub mod directory;
-pub mod expire;
-pub mod list;
-pub mod maildirs;
-pub mod merge;
-pub mod move_out;
-pub mod move_out_maildir;
-pub mod packing;
-pub mod report;
-pub mod restore;
-pub mod returned;
+pub(crate) mod again;
+pub(crate) mod archive;
+pub(crate) mod archive_target;
+pub(crate) mod archives;
+pub(crate) mod batch;
+pub(crate) mod choose;
+pub(crate) mod consent;
+pub(crate) mod context;
+pub(crate) mod directory;
+pub(crate) mod expire;
+pub(crate) mod list;
+pub(crate) mod maildirs;
+pub(crate) mod merge;
+pub(crate) mod move_out;
+pub(crate) mod move_out_maildir;
+pub(crate) mod packing;
+pub(crate) mod report;
+pub(crate) mod restore;
+pub(crate) mod returned;
 pub mod rules;
-pub mod select;
-pub mod sweep;
-pub mod taken;
+pub(crate) mod select;
+pub(crate) mod sweep;
+pub(crate) mod taken;
 
 use std::path::Path;
 

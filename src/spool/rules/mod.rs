@@ -1,5 +1,5 @@
 //! Pure rules of mailbox maintenance: what bloats a mailbox, and why.
 
-pub mod diagnosis;
-pub mod statistics;
+pub(crate) mod diagnosis;
+pub(crate) mod statistics;
 pub mod summary;
