@@ -10,7 +10,6 @@ use crate::escape::make_visible;
 use crate::output::{end_command, shell, write_answer};
 use crate::sys::{account, user_directory};
 
-/// Which keys are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keys {
     All,

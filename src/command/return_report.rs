@@ -55,7 +55,6 @@ fn return_report(who: &Who, everywhere: &Everywhere, group: Option<SetAside>) ->
     result.map(|_| Status::Done)
 }
 
-/// Where a message goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
     /// To whoever wrote what it is about; and to the user who forwarded that, where it says so.

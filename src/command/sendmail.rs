@@ -80,7 +80,6 @@ fn sendmail(
     take_over(real, arguments, Some(input), everywhere)
 }
 
-/// The arguments of a redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RedirectCall {
     sender: String,

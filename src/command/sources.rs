@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 /// A path to read, or why it cannot be found out what to read there.
 pub type SourcePath = Result<PathBuf, (PathBuf, io::Error)>;
 
-/// Walks over the files below some paths.
 #[derive(Debug)]
 pub struct SourceWalk {
     /// What is still to be looked at, the next one last.
@@ -17,7 +16,6 @@ pub struct SourceWalk {
 }
 
 impl SourceWalk {
-    /// Begins with the first of `paths`.
     pub fn new(paths: &[PathBuf]) -> Self {
         Self {
             left: paths.iter().rev().cloned().map(Ok).collect(),

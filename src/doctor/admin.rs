@@ -15,7 +15,6 @@ use crate::sys::dirs::{parent_of, with_suffix};
 /// What every mail system has to know (RFC 5321 section 4.5.1).
 const POSTMASTER: &str = "postmaster";
 
-/// Examines it.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let admin = &host.config.admin;
     let mut found = one(host, admin);

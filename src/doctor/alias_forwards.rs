@@ -8,13 +8,10 @@ use crate::doctor::rules::alias_targets::{AliasTarget, of_forward};
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding, mta_commands};
 
-/// How many are named.
 const MOST_NAMES: usize = 10;
 
-/// What says how.
 const HOW: &str = "let it run spoolguard forward --as ITS-NAME ADDRESS: /usr/share/doc/spoolguard/docs/src/aliases.md";
 
-/// Examines them.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let mut found: Vec<_> = host
         .aliases

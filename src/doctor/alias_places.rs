@@ -9,7 +9,6 @@ use crate::doctor::rules::{Check, Finding};
 use crate::output::shell::quote_path;
 use crate::sys::{account, alias_account};
 
-/// What says how.
 const OPENSMTPD_HOW: &str = "/usr/share/doc/spoolguard/examples/opensmtpd/aliases";
 
 /// Examines it; nothing where there is no such alias.

@@ -50,7 +50,6 @@ const ALIASES_FILE: &str = "/etc/aliases";
 /// The kinds of tables that are made from a text file of the same name.
 pub const TEXT_TABLES: [&str; 7] = ["hash", "texthash", "btree", "cdb", "dbm", "lmdb", "sdbm"];
 
-/// What Postfix is asked for.
 const POSTFIX_SETTINGS: [&str; 26] = [
     "alias_maps",
     "allow_mail_to_commands",
@@ -89,16 +88,13 @@ const DOVECOT_SETTINGS: [&str; 6] = [
     "sendmail_path",
 ];
 
-/// What is going to be examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DoctorScope {
-    /// The host.
     Host,
     /// The mail of one user, for which only the mail system is asked: there may be thousands of users.
     User,
 }
 
-/// What is known.
 pub struct HostFacts {
     /// The administrator's configuration; the defaults where it cannot be used.
     pub config: Config,
@@ -108,11 +104,8 @@ pub struct HostFacts {
     pub chosen: Option<PathBuf>,
     /// What Postfix says, where it is installed.
     pub postfix: Option<Settings>,
-    /// What Dovecot says, where it is installed.
     pub dovecot: Option<Settings>,
-    /// Exim's transports, where it is installed.
     pub exim: Option<Vec<(String, Settings)>>,
-    /// Exim's routers.
     pub exim_routers: Vec<(String, Settings)>,
     /// Postfix's services that run spoolguard.
     pub services: Vec<PostfixService>,
@@ -120,19 +113,16 @@ pub struct HostFacts {
     pub procmail: Option<String>,
     /// What mutt says of itself.
     pub mutt: Option<String>,
-    /// Whether maildrop is installed.
     pub maildrop: Option<PathBuf>,
     /// Whether OpenSMTPD is installed.
     pub has_smtpd: bool,
     /// The aliases that could be read.
     pub aliases: Aliases,
-    /// The files that they are from.
     pub alias_files: Vec<PathBuf>,
     /// Why there may be more names than can be seen.
     pub unseen: Option<String>,
     /// Where programs are looked for.
     pub dirs: Vec<PathBuf>,
-    /// What came out while all this was found out.
     pub findings: Vec<Finding>,
 }
 

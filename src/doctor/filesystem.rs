@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::output::shell::{program_command, quote_path};
 use crate::sys::filesystem::{self, FileSystem};
 
-/// Examines the file system of the spool directory.
 pub fn examine(dir: &Path, spool: &Mailbox) -> Vec<Finding> {
     match filesystem::find_file_system(dir) {
         Ok(of) => judge(dir, spool, of),

@@ -12,7 +12,6 @@ use crate::sys::deadline::Deadline;
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Looks at the servers, which have a mailbox of this user.
 pub fn examine(topic: &CheckSubject, servers: &[Endpoint], user: &str) -> Finding {
     if let Some(address) = servers.iter().find_map(public_address) {
         let what = format!(

@@ -17,7 +17,6 @@ use crate::sys::procfs::program_of;
 /// For how long lslocks(8) may take.
 const ASK_TIME: Duration = Duration::from_secs(10);
 
-/// What lslocks(8) is asked for.
 const ARGUMENTS: [&str; 4] = ["--json", "--notruncate", "--output", "COMMAND,PID,TYPE,MODE,INODE,PATH"];
 
 /// What lslocks(8) prints.

@@ -9,10 +9,8 @@ use crate::doctor::rules::{Check, CheckSubject, Finding};
 use crate::sys::child;
 use crate::sys::dirs::parent_of;
 
-/// Where syslog listens.
 const SYSLOG: &str = "/dev/log";
 
-/// Examines it.
 pub fn examine(config: &Config, user: &str) -> Option<Finding> {
     judge(config, user, &host_path(SYSLOG))
 }

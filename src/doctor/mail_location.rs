@@ -58,7 +58,6 @@ fn is_same(one: &Path, other: &Path) -> bool {
     real(one) == real(other)
 }
 
-/// What the user's procmailrc says.
 fn of_procmail(text: Option<&str>, home: &Path, account: &Account) -> Option<PathBuf> {
     let value = procmailrc::default_mailbox(text?)?;
     let value = value

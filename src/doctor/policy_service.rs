@@ -34,7 +34,6 @@ const EXIM_FILES: [&str; 3] = [
 ];
 const OPENSMTPD_FILES: [&str; 2] = ["/etc/smtpd.conf", "/etc/mail/smtpd.conf"];
 
-/// Examines the services that Postfix asks.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let asked = host.postfix.as_ref().map(find_endpoints).unwrap_or_default();
     let mut found: Vec<_> = asked.iter().filter_map(|endpoint| service(host, endpoint)).collect();

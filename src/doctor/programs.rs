@@ -14,13 +14,10 @@ use crate::doctor::rules::{Check, Finding, lock_conflicts, mta_commands, procmai
 use crate::spool::directory;
 use crate::sys::deadline;
 
-/// The procmailrc of all users.
 const PROCMAILRC: &str = "/etc/procmailrc";
 
-/// OpenSMTPD's configuration.
 pub const SMTPD_CONFIGURATION: &str = "/etc/smtpd.conf";
 
-/// Examines what other programs do.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let mut found = locks(host);
     let needs = find_needs(host);
@@ -106,7 +103,6 @@ fn in_effect(host: &HostFacts) -> Vec<LockMethod> {
     }
 }
 
-/// What deliveries need.
 pub fn find_needs(host: &HostFacts) -> Needs {
     let quota = &host.config.quota;
     let general = host.config.quota.limit_of("", Vec::new).bytes;

@@ -9,7 +9,6 @@ use crate::doctor::rules::{Finding, queue};
 /// Of so many messages Exim is asked for its log: each costs a process.
 const MOST_ASKED: usize = 20;
 
-/// Examines the queue of whichever MTA is here.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(text) = host.ask_programs(&mut found, &["postqueue"], &["-j"]) {

@@ -22,7 +22,6 @@ const RECENT: Duration = Duration::from_secs(600);
 /// How many full mailboxes are told.
 const MOST_NAMES: usize = 10;
 
-/// Examines all mailboxes of the spool directory, as far as they can be seen.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let topic = Check::Quota.about("mailboxes");
     let entries = directory::read_entries(host.config.mailbox.location.spool_dir()).unwrap_or_default();

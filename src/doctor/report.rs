@@ -14,15 +14,12 @@ const INDENT: usize = 9;
 /// Lines do not get narrower than this, however narrow the terminal is.
 const NARROWEST: usize = 40;
 
-/// Writes one JSON object a line.
 pub fn write_json(findings: &[Finding], output: &mut impl Write) -> io::Result<()> {
     findings.iter().try_for_each(|finding| write_line(output, finding))
 }
 
-/// What is written for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// Errors and warnings.
     Problems,
     /// Checks that passed, too.
     Everything,

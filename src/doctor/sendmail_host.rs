@@ -9,7 +9,6 @@ use crate::submit::program::SendmailKind;
 use crate::sys::account::Account;
 use crate::sys::{child, self_exec};
 
-/// Where it says what it does with mail.
 pub const CONFIGURATION: &str = "/etc/mail/sendmail.cf";
 
 /// Where smrsh looks, by distribution: Debian, Red Hat, the source.
@@ -29,7 +28,6 @@ fn is_used(host: &HostFacts) -> bool {
     host.postfix.is_none() && SendmailKind::of_transport(&host.config.forward.transport) == SendmailKind::Sendmail
 }
 
-/// Examines smrsh.
 pub fn examine(host: &HostFacts) -> Option<Finding> {
     if !is_used(host) {
         return None;

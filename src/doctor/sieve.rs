@@ -12,7 +12,6 @@ use crate::sys::account::Account;
 /// A user's script, below the home directory.
 pub const SCRIPT: &str = ".dovecot.sieve";
 
-/// What says how.
 const HOW: &str = "in dovecot.conf: sendmail_path = /usr/bin/spoolguard sendmail (/usr/share/doc/spoolguard/docs/src/dovecot-sieve.md)";
 
 /// Examines the host's settings; nothing where redirects do not pass the guard.

@@ -20,7 +20,6 @@ use crate::sys::user_directory::Directory;
 /// How many things are told of what lies in it: somebody mends the first, and looks again.
 const MOST_NAMES: usize = 10;
 
-/// Examines it.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let dir = host.config.mailbox.location.spool_dir();
     let topic = Check::Spool.about(dir.display());

@@ -69,7 +69,6 @@ pub fn mentioned_names(host: &HostFacts) -> Mentioned {
     }
 }
 
-/// As many users are named.
 const MOST_NAMES: usize = 5;
 
 /// Whose homes are on file systems that do not answer, in one finding.
@@ -87,7 +86,6 @@ pub fn no_answer(path: &Path, whose: &str) -> Finding {
     )
 }
 
-/// The homes of these users.
 pub fn find_homes(names: &BTreeSet<String>) -> Vec<PathBuf> {
     let of = |name: &String| account::find_known(name).ok().flatten()?.home;
     names.iter().filter_map(of).collect()

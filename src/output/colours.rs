@@ -5,22 +5,15 @@ use std::io::{self, IsTerminal};
 /// A way to write (ECMA-48, select graphic rendition).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// Thick letters.
     Bold = 1,
-    /// For errors.
     Red = 31,
-    /// For what is good.
     Green = 32,
-    /// For warnings.
     Yellow = 33,
 }
 
-/// Whether colours are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
-    /// They are.
     On,
-    /// They are not.
     Off,
 }
 
@@ -36,7 +29,6 @@ impl Colours {
         }
     }
 
-    /// Returns `text` in a colour.
     pub fn paint(self, text: &str, colour: Colour) -> String {
         match self {
             Self::On => format!("\x1b[{}m{text}\x1b[0m", colour as u8),

@@ -2,7 +2,6 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// How many columns a text takes.
 pub fn count_columns(text: &str) -> usize {
     text.width()
 }

@@ -147,7 +147,6 @@ fn datagram(level: Level, line: &str) -> String {
     format!("<{}>spoolguard[{}]: {line}", LOG_MAIL | severity, std::process::id())
 }
 
-/// Makes a line of each event.
 struct EventLines {
     level: Level,
     target: LogTarget,

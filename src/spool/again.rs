@@ -15,7 +15,6 @@ use crate::sys::read_at::ReadAt;
 /// What one message has in common with another copy of it.
 pub type ShortHash = [u8; 16];
 
-/// The messages that came before.
 #[derive(Debug, Default)]
 pub struct SeenMessages {
     hashes: Hashes,

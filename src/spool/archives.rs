@@ -20,7 +20,6 @@ use crate::output::{OutputForm, finish_answer, shell, write_answer};
 use crate::spool::context::SpoolRun;
 use crate::sys::account;
 
-/// One archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ListedArchive {
     label: ArchiveLabel,

@@ -26,21 +26,14 @@ const MAILBOX_TIME: Duration = Duration::from_secs(60 * 60);
 /// What is taken out of which mailboxes.
 #[derive(Clone, Copy, Debug)]
 pub struct MailboxBatch<'a> {
-    /// What holds for the run.
     pub care: &'a SpoolRun,
-    /// Which mailboxes.
     pub what: &'a What,
-    /// Where to.
     pub packing: &'a Packing,
-    /// Which mail.
     pub wanted: &'a Wanted,
-    /// Whether somebody has to be asked.
     pub consent: Consent,
-    /// What is printed.
     pub form: OutputForm,
 }
 
-/// A mailbox of the plan.
 struct Planned {
     spool: SelectedMailbox,
     messages: u64,

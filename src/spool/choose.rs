@@ -32,7 +32,6 @@ const MOST_NAMES: usize = 10_000;
 /// One kind of mail that a mailbox fills with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WantedKind {
-    /// A report from an MTA.
     Bounce,
     /// It has been here before.
     Loop,
@@ -51,12 +50,10 @@ pub struct Wanted {
     pub seen: Option<OnlySeen>,
     /// Not more than is needed, so that what stays is not larger than this, in bytes.
     pub down_to: Option<u64>,
-    /// What happens to the messages that the reports carry inside.
     pub inside: Inside,
 }
 
 impl Wanted {
-    /// Tells whether every message is meant.
     fn is_all_mail(&self) -> bool {
         self.kinds.is_empty() && self.before.is_none() && self.seen.is_none() && self.down_to.is_none()
     }
@@ -65,10 +62,8 @@ impl Wanted {
 /// What happens to the messages that the reports carry inside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Inside {
-    /// Nobody asks.
     #[default]
     Ignored,
-    /// They are counted.
     Counted,
     /// They are put back first.
     PutBack,
@@ -78,14 +73,10 @@ pub enum Inside {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OnlySeen;
 
-/// The messages that were chosen.
 #[derive(Debug, Default)]
 pub struct ChosenMessages {
-    /// Where they are.
     pub taken: Ranges,
-    /// How many there are.
     pub messages: u64,
-    /// How many stay.
     pub stay: u64,
     /// Those that stay although they are meant, since another message may begin in them.
     pub doubtful: Vec<Doubtful>,
@@ -99,7 +90,6 @@ pub struct ChosenMessages {
     pub starts: MessageStarts,
     /// How many of those that were chosen lie here instead of having been sent on.
     pub not_sent_on: u64,
-    /// Who sent those that were chosen, and how many.
     pub senders: BTreeMap<String, u64>,
     /// About whom the reports among them are, and how many.
     pub recipients: BTreeMap<String, u64>,

@@ -22,29 +22,23 @@ const WAIT_MILLISECONDS: u16 = 500;
 pub enum Consent {
     /// `--yes`: do it.
     Given,
-    /// Ask whoever sits at the terminal.
     Ask,
     /// `--dry-run`: never, whatever else is said.
     DryRun,
 }
 
-/// What is done with the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum ConsentAnswer {
-    /// It is carried out.
     Proceed,
     /// It is not; the last line of the command says so.
     Leave {
-        /// How the command ends.
         status: Status,
-        /// The last line.
         last_line: String,
     },
 }
 
 impl Consent {
-    /// What the flags say.
     pub fn of(agreement: &Agreement, everywhere: &Everywhere) -> Self {
         if everywhere.dry_run {
             Self::DryRun

@@ -25,7 +25,6 @@ pub struct SpoolRun {
     /// What is configured: the administrator's file, and that of whoever runs this. The files of the users whose mailboxes are cared
     /// for are not read: root does not believe them.
     pub config: Config,
-    /// Who runs this.
     pub runner: Account,
     /// Whether somebody asked the run to stop.
     pub deadline: Deadline,
@@ -34,7 +33,6 @@ pub struct SpoolRun {
     /// What was typed for every command.
     /// What was typed for every command; a run that this one starts gets it, too.
     pub everywhere: Everywhere,
-    /// How much is said.
     pub detail: Detail,
 }
 
@@ -69,12 +67,10 @@ impl SpoolRun {
         })
     }
 
-    /// Tells whether nothing may be written.
     pub fn is_dry_run(&self) -> bool {
         self.everywhere.dry_run
     }
 
-    /// Whether the command may do what it plans.
     pub fn consent(&self, agreement: &Agreement) -> Consent {
         Consent::of(agreement, &self.everywhere)
     }
@@ -101,13 +97,10 @@ pub fn tell_wait(mailbox: &Path, holder: &Holder) {
 /// Whether to do what is planned, or to find out what would be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunMode {
-    /// Do it.
     Execute,
-    /// Find out what would be done.
     Rehearse,
 }
 
-/// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// What has to be known.

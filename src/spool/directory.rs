@@ -31,21 +31,17 @@ const UNFINISHED: &[u8] = b".spoolguard-cut.new";
 /// What the names of journals hold that were set aside; a number may follow.
 const SET_ASIDE: [&[u8]; 2] = [b".spoolguard-cut.bad", b".spoolguard-cut.kept"];
 
-/// One name of the directory.
 #[derive(Debug)]
 pub struct DirectoryEntry {
-    /// Where it is.
     pub path: PathBuf,
     /// What the file system says of it, of a link and not of what it leads to.
     pub stat: Metadata,
 }
 
-/// What a name of the directory is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file with one name.
     Mailbox,
-    /// The lock of a mailbox.
     Lock,
     /// A lock of ours that was not finished.
     Draft,
@@ -55,22 +51,17 @@ pub enum EntryKind {
     SetAside,
     /// A journal that was not finished: nothing depends on it.
     Leftover,
-    /// A name that begins with a dot.
     Hidden,
-    /// A symbolic link, and where it leads.
     Link(PathBuf),
     /// A file that has other names too, how many in all.
     ManyNames(u64),
-    /// A directory.
     Directory,
     /// Anything else, in words.
     Special(&'static str),
 }
 
-/// How a lock stands.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LockState {
-    /// Somebody uses it.
     InUse,
     /// Its process is gone.
     Dead(u32),
@@ -97,7 +88,6 @@ pub fn read_entries(dir: &Path) -> Result<Vec<DirectoryEntry>, Error> {
 }
 
 impl DirectoryEntry {
-    /// What it is.
     pub fn entry_kind(&self) -> EntryKind {
         let name = self.path.file_name().unwrap_or_default().as_encoded_bytes();
         let kind = self.stat.file_type();
@@ -145,7 +135,6 @@ impl DirectoryEntry {
         holder(&self.path)
     }
 
-    /// How long ago it was changed.
     pub fn age(&self, now: SystemTime) -> Duration {
         let modified = self.stat.modified().ok();
         let age = modified.and_then(|modified| now.duration_since(modified).ok());

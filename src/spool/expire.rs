@@ -12,7 +12,6 @@ use crate::error::{Category, Error};
 use crate::spool::context::RunMode;
 use crate::spool::report::BatchReport;
 
-/// What the configuration says about how much is kept.
 pub fn expiry_bounds(archive: &Archive) -> Bounds {
     Bounds {
         keep: usize::try_from(archive.keep).ok().filter(|keep| *keep > 0),

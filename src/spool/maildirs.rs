@@ -12,12 +12,9 @@ use crate::output::print_error;
 use crate::sys::presence::{self, Presence};
 use crate::sys::user_directory::Directory;
 
-/// The Maildir of one user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UserMaildir {
-    /// Where it is.
     pub path: PathBuf,
-    /// Whose mail is put there.
     pub user: String,
     /// It is where the configuration has it, so that the name is enough.
     pub is_configured: bool,

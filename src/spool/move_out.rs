@@ -41,10 +41,8 @@ const REREADS: u32 = 2;
 /// Whoever moves more than this under the lock is told how long deliveries wait for it, in bytes.
 const TOLD_BYTES: u64 = 256 << 20;
 
-/// What is done with the messages of one mailbox.
 #[derive(Debug)]
 pub struct MoveOut<'a> {
-    /// Which messages, and the archive.
     pub job: PackingJob<'a>,
     /// What stays is not moved under the lock for longer than this.
     pub lock_at_most: Duration,
@@ -296,7 +294,6 @@ impl MoveOut<'_> {
     }
 }
 
-/// Where the journal lies.
 enum JournalPlace {
     Beside(PathBuf),
     /// In the user's state directory.

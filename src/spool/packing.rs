@@ -24,19 +24,14 @@ use crate::spool::{archive_target, expire};
 use crate::sys::read_at::ReadAt;
 use crate::sys::{account, child, self_exec};
 
-/// How long noting what was archived may take.
 const NOTE_TIME: Duration = Duration::from_secs(60);
 
 /// Mail of one mailbox, on its way into an archive.
 #[derive(Debug)]
 pub struct PackingJob<'a> {
-    /// What holds for the run.
     pub care: &'a SpoolRun,
-    /// The mailbox.
     pub spool: &'a SelectedMailbox,
-    /// Which mail.
     pub wanted: &'a Wanted,
-    /// Where to.
     pub archive_dir: ArchiveDir,
     /// When the run began.
     pub date: OffsetDateTime,
@@ -227,7 +222,6 @@ impl<'a> PackingJob<'a> {
         })
     }
 
-    /// Where the archive goes.
     pub fn free_place(&self) -> Result<PathBuf, Error> {
         let dir = &self.archive_dir.dir;
         let user = names::safe_name(&self.spool.account.name);

@@ -86,7 +86,6 @@ pub struct ReturnedSearch<'a> {
 }
 
 impl<'a> ReturnedSearch<'a> {
-    /// Begins.
     pub fn new(unpacker: Unpacker<'a>) -> Self {
         Self {
             unpacker,
@@ -155,11 +154,9 @@ impl<'a> ReturnedSearch<'a> {
     }
 }
 
-/// What a report carries.
 enum ReportContent {
     /// A message, as it lies in a mailbox when it was put back.
     Whole(MessageBuffer),
-    /// Its header.
     HeaderOnly,
     /// A message that the user wrote to others.
     Written,
@@ -172,11 +169,8 @@ enum ReportContent {
 pub struct Unpacker<'a> {
     /// The mailbox as far as it was looked at, an mbox or the mbox that it would make.
     pub mail: &'a dyn ReadAt,
-    /// Where it is.
     pub path: &'a Path,
-    /// Whose it is.
     pub account: &'a Account,
-    /// What is configured.
     pub config: &'a Config,
     /// The time, for a report of which nobody knows when it came.
     pub date: OffsetDateTime,

@@ -21,29 +21,20 @@ use crate::sys::account::{self, Account, AccountKind};
 use crate::sys::user_directory::Directory;
 use crate::sys::{alias_account, local_time};
 
-/// How a mailbox lies on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailboxForm {
-    /// One file.
     Mbox,
-    /// A file for each message.
     Maildir,
 }
 
-/// One mailbox.
 #[derive(Clone, Debug)]
 pub struct SelectedMailbox {
-    /// Whose mail it is.
     pub account: Account,
-    /// Where it is.
     pub path: PathBuf,
-    /// What lies there.
     pub form: MailboxForm,
     /// Whose file it has to be when it is opened.
     pub owner: Owner,
-    /// The owner it was found with.
     pub uid: u32,
-    /// The group it was found with.
     pub gid: u32,
     /// The length it was found with, in bytes.
     pub bytes: u64,

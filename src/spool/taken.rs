@@ -7,31 +7,24 @@ use crate::archive::publish::PublishedArchive;
 use crate::spool::choose::ChosenMessages;
 use crate::spool::merge::target::MergeTally;
 
-/// What became of it.
 #[derive(Debug)]
 pub enum MoveOutcome {
-    /// No message was chosen.
     Nothing(ChosenMessages),
     /// These would be taken, and of what their reports carry so much put back.
     Would {
-        /// The messages.
         choice: ChosenMessages,
         /// The directory of archives.
         dir: PathBuf,
         /// What of the messages inside the reports would be put back.
         back: MergeTally,
     },
-    /// These were.
     Done {
-        /// The messages.
         choice: ChosenMessages,
-        /// Where they are.
         archive: PublishedArchive,
         /// The mailbox's length now, in bytes.
         stay_bytes: u64,
         /// For how long the mailbox was locked, where nobody could deliver meanwhile.
         held: Option<Duration>,
-        /// What of the messages inside the reports was put back.
         back: MergeTally,
     },
 }

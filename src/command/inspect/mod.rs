@@ -66,7 +66,6 @@ pub fn run(question: &InspectArguments, everywhere: &Everywhere) -> Status {
     }
 }
 
-/// Tells whether a file is compressed.
 fn starts_packed(file: &File) -> io::Result<bool> {
     let mut start = [0; 16];
     let read = file.read_at(&mut start, 0)?;
@@ -77,7 +76,6 @@ fn complain(text: &str) {
     let _ = io::stderr().write_all(format!("spoolguard: {text}\n").as_bytes());
 }
 
-/// What an input may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     OneMessage,

@@ -15,7 +15,6 @@ use crate::output::json::write_line;
 use crate::output::sizes::size_text;
 use crate::spool::restore::catalog::CatalogEntry;
 
-/// One message that was judged.
 #[derive(Clone, Copy, Debug)]
 pub struct InspectedMessage<'a> {
     /// The file it is in; `-` is standard input.
@@ -24,9 +23,7 @@ pub struct InspectedMessage<'a> {
     pub offset: u64,
     /// Its length, in bytes, without a separator line.
     pub bytes: u64,
-    /// What it is.
     pub judgement: &'a Judgement,
-    /// What would be done with it.
     pub action: Action,
     /// The first line in it at which another message may begin.
     pub doubt: Option<&'a Doubt>,
@@ -82,7 +79,6 @@ impl InspectedMessage<'_> {
         markers
     }
 
-    /// Writes one JSON object and a line end.
     pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
         let bounce = self.judgement.verdict.bounce();
         let line = InspectLine {
@@ -108,7 +104,6 @@ impl InspectedMessage<'_> {
         write_line(output, &line)
     }
 
-    /// Writes a line about the message and indented lines below it.
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let verdict = headers::verdict_text(&self.judgement.verdict);
         let source = make_visible(self.source);
@@ -169,7 +164,6 @@ fn meaning_of(recipient: &Recipient) -> String {
     }
 }
 
-/// Writes a JSON object for input that could not be read.
 pub fn write_json_error(output: &mut impl Write, source: &str, error: &str) -> io::Result<()> {
     write_line(output, &ErrorLine { source, error })
 }

@@ -45,7 +45,6 @@ struct GroupLine<'a> {
 }
 
 impl Summary {
-    /// Counts a message of so many bytes.
     pub fn add(&mut self, verdict: &Verdict, action: Action, bytes: u64) {
         let group = self
             .groups
@@ -57,7 +56,6 @@ impl Summary {
         }
     }
 
-    /// The largest groups first.
     fn sorted(&self) -> Vec<(&str, &str, Group)> {
         let named = self.groups.iter();
         let mut groups: Vec<_> = named

@@ -93,7 +93,6 @@ fn about(question: &RoomQuestion, settings: &PolicySettingsReader, form: OutputF
 enum OnSignal {
     /// End the conversation after the answer.
     End,
-    /// Nothing.
     GoOn,
 }
 

@@ -34,9 +34,7 @@ const REDIRECTIONS: [&str; 3] = [".forward", ".procmailrc", ".mailfilter"];
 /// Whether a message finds room, and why that is so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoomAnswer {
-    /// Nothing is known against it.
     Room(RoomReason),
-    /// The mailbox is full.
     Full(FullMailbox),
 }
 
@@ -55,36 +53,27 @@ pub enum RoomReason {
     OtherDomain,
     /// `when_full` finds a place for each message.
     AlwaysRoom(Over),
-    /// The address leads to no single user of this host.
     NoSingleUser,
-    /// Nothing limits the mailbox of this user.
     NoLimit(String),
     /// A file in the home of this user may send the mail elsewhere.
     Redirected(String, String),
-    /// The home of this user cannot be looked into.
     HomeUnseen(String),
     /// The mailbox of this user cannot be measured.
     MailboxUnseen(String),
-    /// There is room for this user.
     Fits(String, Usage, Limit),
-    /// The LMTP server takes mail for this user.
     ServerTakes(String),
     /// The LMTP server does not say that the mailbox of this user is full; what it says, or why nothing.
     ServerUnclear(String, String),
 }
 
-/// A mailbox that has no room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FullMailbox {
-    /// Whose.
     pub user: String,
-    /// What shows that.
     pub evidence: FullEvidence,
     /// The SMTP reply that says so.
     pub reply: String,
 }
 
-/// What shows that a mailbox is full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FullEvidence {
     /// How full it is, and how full it may be, `grace` included.

@@ -12,7 +12,6 @@ use crate::command::policy::rules::postfix::{DUNNO, PostfixRequest, RequestReade
 use crate::command::policy::turns::PolicySession;
 use crate::message::envelope::Sender;
 
-/// How much is read at a time, in bytes.
 const READ_BYTES: usize = 4096;
 
 /// So many sessions with a null sender are remembered; with more of them, nobody is refused.
@@ -27,7 +26,6 @@ pub struct PolicyPipe {
 }
 
 impl PolicyPipe {
-    /// Over these two.
     pub fn new(input: File, output: File) -> Self {
         Self {
             input,
@@ -67,7 +65,6 @@ pub struct PostfixSession {
 }
 
 impl PostfixSession {
-    /// Over this pipe.
     pub fn new(pipe: PolicyPipe) -> Self {
         Self {
             pipe,
@@ -119,7 +116,6 @@ pub struct OpenSmtpdSession {
 }
 
 impl OpenSmtpdSession {
-    /// Over this pipe.
     pub fn new(pipe: PolicyPipe) -> Self {
         Self {
             pipe,

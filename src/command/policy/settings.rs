@@ -12,7 +12,6 @@ use crate::error::Error;
 use crate::sys::account;
 use crate::sys::file_stamp::FileStamp;
 
-/// Where aliases are (aliases(5)).
 const ALIASES_FILE: &str = "/etc/aliases";
 
 /// After so long a configuration that could not be used is tried again although its file is the same: a directory above it may have changed.
@@ -21,9 +20,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// What the files say.
 #[derive(Clone, Debug)]
 pub struct PolicySettings {
-    /// The administrator's configuration.
     pub config: Arc<Config>,
-    /// The aliases of this host.
     pub aliases: Arc<Aliases>,
 }
 

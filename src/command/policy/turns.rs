@@ -18,7 +18,6 @@ use crate::command::policy::rules::RoomQuestion;
 /// How long a look may take.
 const BOUND: Duration = Duration::from_millis(100);
 
-/// How many looks may be late at once.
 const MOST_LATE: usize = 4;
 
 /// How often reading may panic before the session ends; the MTA would start it anew.
@@ -32,10 +31,8 @@ pub trait PolicySession: Send + 'static {
     fn answer(&mut self, question: &RoomQuestion, answer: &RoomAnswer) -> io::Result<()>;
 }
 
-/// Looks for an answer.
 type LookFor = dyn Fn(&RoomQuestion) -> RoomAnswer + Send + Sync;
 
-/// What the threads share.
 struct SharedTurns<S> {
     session: Mutex<S>,
     turn: Mutex<PolicyTurn>,
@@ -45,7 +42,6 @@ struct SharedTurns<S> {
     look: Box<LookFor>,
 }
 
-/// Whose turn it is.
 struct PolicyTurn {
     leader: u64,
     under_way: Option<(Instant, RoomQuestion)>,

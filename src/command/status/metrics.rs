@@ -74,7 +74,6 @@ fn number<'a>(value: impl TryInto<i64>) -> Vec<Sample<'a>> {
     vec![(None, value.try_into().unwrap_or(i64::MAX))]
 }
 
-/// Writes the gauges of one user.
 pub fn write_metrics(view: &View, output: &mut impl Write) -> io::Result<()> {
     let user = escape_label(OsStr::new(&view.user));
     for (name, help, take) in GAUGES {
@@ -106,7 +105,6 @@ impl Merged {
         }
     }
 
-    /// Writes it.
     pub fn write(&self, output: &mut impl Write) -> io::Result<()> {
         for (at, (name, help, _)) in GAUGES.iter().enumerate() {
             write_head(output, name, help)?;

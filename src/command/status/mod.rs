@@ -33,7 +33,6 @@ use crate::output::{OutputForm, end_command, finish_answer, shell, write_answer}
 use crate::sys::deadline::Deadline;
 use crate::sys::{account, json_state};
 
-/// Runs the command.
 pub fn run(asked: &StatusArguments, everywhere: &Everywhere) -> Status {
     let request = Request::of(asked, everywhere);
     let who = Who {

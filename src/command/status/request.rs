@@ -5,16 +5,11 @@ use crate::cli::{Everywhere, StatusArguments};
 use crate::output::OutputForm;
 use crate::spool::consent::Consent;
 
-/// What the command line asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Say how things are.
     Show(OutputForm),
-    /// Say it in Prometheus' text format.
     Metrics,
-    /// Forward to this address again.
     Resume(String),
-    /// Keep what would be forwarded to this address.
     Suspend(String),
     /// Send on what was kept for this address; one message alone, where one is named.
     SendKept(String, Consent, Option<String>),
@@ -25,7 +20,6 @@ pub enum Request {
 }
 
 impl Request {
-    /// Reads it.
     pub fn of(asked: &StatusArguments, everywhere: &Everywhere) -> Self {
         let StatusArguments {
             resume,

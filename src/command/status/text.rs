@@ -15,7 +15,6 @@ use crate::moment::Moment;
 use crate::output::shell;
 use crate::output::sizes::{message_count_text, size_text};
 
-/// The line for a user of whom there is nothing to tell.
 pub fn nothing_text(user: &str) -> String {
     format!(
         "{}: no forward fails or is suspended, nothing is held\n",
@@ -45,7 +44,6 @@ fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> i
     )
 }
 
-/// Writes it for people.
 pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
     let user = make_visible(&view.user);
     if let Some(wrong) = &view.wrong {
@@ -146,7 +144,6 @@ fn kept_count(view: &View, route: &Destination, suspension: &Suspension) -> u64 
     list.map_or(suspension.kept, |kept| kept.list.count_in_mailbox())
 }
 
-/// Why a destination is suspended, and when it is tried next.
 fn write_suspension(view: &View, suspension: &Suspension, output: &mut impl Write) -> io::Result<()> {
     let (burst, threshold) = (view.settings.burst, view.settings.threshold);
     match suspension.reason {

@@ -21,10 +21,8 @@ use crate::mailbox::expunge::set_aside;
 use crate::moment::Moment;
 use crate::quota::Usage;
 
-/// What is to be shown.
 #[derive(Debug)]
 pub struct View {
-    /// Whose forwards they are.
     pub user: String,
     pub(super) command: String,
     pub(super) mailbox: String,
@@ -35,15 +33,11 @@ pub struct View {
     pub held: (u64, u64, PathBuf),
     /// Copies of null-sender mail that was sent on: how many, how many bytes, where.
     pub(super) unreturnable: (u64, u64, PathBuf),
-    /// What was diverted, where anything was.
     pub(super) diverted: Option<StormCounts>,
     /// What was kept instead of being sent on, and can be sent on.
     pub(super) kept: Vec<KeptForDestination>,
-    /// What the mailbox has no room for, where there is any.
     pub overflow: Option<Overflow>,
-    /// How full the mailbox is, where it can be told.
     pub usage: Option<Usage>,
-    /// How full it may be.
     pub limit: Limit,
     /// Journals of the mailbox that were set aside.
     pub(super) journals: Vec<PathBuf>,
@@ -51,7 +45,6 @@ pub struct View {
     pub wrong: Option<String>,
 }
 
-/// What was kept for one destination.
 #[derive(Debug)]
 pub(super) struct KeptForDestination {
     pub(super) list: KeptList,
@@ -170,7 +163,6 @@ impl View {
             && self.diverted.is_none()
     }
 
-    /// How many destinations are suspended.
     pub fn suspended(&self) -> usize {
         let routes = self.routes.routes.iter();
         routes.filter(|route| route.suspended.is_some()).count()

@@ -3,12 +3,10 @@
 
 use serde_json::{Map, Value};
 
-/// A line that spoolguard wrote.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TracedLine {
     /// What stands in front: time and host, as the log has them.
     pub time: String,
-    /// The keys and their values.
     pub fields: Map<String, Value>,
 }
 
@@ -39,7 +37,6 @@ impl TracedLine {
         })
     }
 
-    /// Tells whether the line is about mail from or to this address.
     pub fn has_address(&self, address: &str) -> bool {
         ["sender", "to", "failed", "recipient"].iter().any(|key| {
             let mut addresses = self.text(key).split(',');
@@ -48,7 +45,6 @@ impl TracedLine {
     }
 }
 
-/// A Message-ID without its angle brackets.
 pub fn bare_id(id: &str) -> &str {
     id.trim().trim_start_matches('<').trim_end_matches('>')
 }

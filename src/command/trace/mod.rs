@@ -33,7 +33,6 @@ const MAIL_LOGS: [&str; 3] = ["/var/log/mail.log.1", "/var/log/mail.log", "/var/
 /// For how long a run for another user is waited for.
 const STATE_TIME: Duration = Duration::from_secs(60);
 
-/// For how long the journal is asked.
 const JOURNAL_TIME: Duration = Duration::from_secs(60);
 
 /// The keys are a promise; those of a line are those of the log.
@@ -170,12 +169,10 @@ fn remembered_of_others(question: &TraceArguments, everywhere: &Everywhere, own:
     }
 }
 
-/// What was read of our log.
 #[derive(Default)]
 struct ReadLog {
     /// Oldest first.
     lines: Vec<TracedLine>,
-    /// Where they come from.
     from: Vec<String>,
 }
 

@@ -97,22 +97,18 @@ impl<'a> Meeting<'a> {
         Ok(meeting)
     }
 
-    /// Which of the two this host is.
     pub fn role(&self) -> PairRole {
         self.role
     }
 
-    /// What this host has said.
     pub fn own_line(&self) -> &PairLine {
         &self.own
     }
 
-    /// What the other one has said.
     pub fn other_line(&self) -> &PairLine {
         &self.other
     }
 
-    /// The mailbox whose locks are tried.
     pub fn mailbox(&self) -> PathBuf {
         self.place.path.join("mailbox")
     }

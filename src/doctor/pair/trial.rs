@@ -17,7 +17,6 @@ use crate::mailbox::open::Owner;
 /// A lock that is held as long as this lives.
 #[derive(Debug)]
 pub enum TrialLock {
-    /// A dotlock.
     Dotlock(#[expect(dead_code, reason = "held")] Dotlock),
     /// A lock of the kernel's, which goes with the file.
     Kernel(#[expect(dead_code, reason = "held")] File),
@@ -31,13 +30,11 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// On this mailbox.
     pub fn new(mailbox: PathBuf) -> Self {
         let causes = Vec::new();
         Self { mailbox, causes }
     }
 
-    /// Takes the lock, and keeps it in `held`.
     pub fn hold_lock(&mut self, method: LockMethod, held: &mut Option<TrialLock>) -> StepEnd {
         match self.attempt(method) {
             Ok(Some(lock)) => {

@@ -11,7 +11,6 @@ pub enum AliasTarget {
     Mailbox(String),
     /// A command that gets the message, and whether it stands between quotes.
     Command {
-        /// The words of the command.
         text: String,
         /// Whether blanks in it are safe.
         quoted: Quoted,
@@ -37,21 +36,16 @@ impl AliasTarget {
     }
 }
 
-/// Whether something stands between quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quoted {
-    /// It does.
     Yes,
-    /// It does not.
     No,
 }
 
 /// An item and the line that it begins on, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacedTarget {
-    /// The line.
     pub line: usize,
-    /// What stands there.
     pub item: AliasTarget,
 }
 

@@ -9,7 +9,6 @@ use crate::message::address::Address;
 /// Aliases lead to aliases; more than this is a circle that nobody saw.
 const DEEPEST: usize = 50;
 
-/// An aliases file.
 #[derive(Clone, Debug, Default)]
 pub struct Aliases(BTreeMap<String, Vec<AliasTarget>>);
 
@@ -51,7 +50,6 @@ impl Aliases {
         })
     }
 
-    /// All names, with what stands behind each.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &[AliasTarget])> {
         self.0.iter().map(|(name, items)| (name.as_str(), items.as_slice()))
     }
@@ -60,13 +58,10 @@ impl Aliases {
 /// Where mail ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// At a user of this host.
     User(String),
     /// At an address of another host.
     Elsewhere(String),
-    /// In a command.
     Command(String),
-    /// In a file.
     File(String),
     /// Nowhere: nobody is called so.
     Nobody(String),
@@ -85,11 +80,8 @@ struct AliasWalk {
 
 /// What is known of a host's names.
 pub struct Names<'a> {
-    /// Its aliases.
     pub aliases: &'a Aliases,
-    /// Whether it has a user of this name.
     pub is_user: &'a dyn Fn(&str) -> bool,
-    /// Whether a domain is its own.
     pub is_own_domain: &'a dyn Fn(&str) -> bool,
     /// The characters that set off an extension.
     pub delimiter: &'a str,

@@ -8,9 +8,7 @@ use crate::doctor::rules::alias_targets::{AliasTarget, PlacedTarget, Quoted};
 pub enum Language {
     /// Addresses, commands and files.
     Addresses,
-    /// `# Exim filter`.
     Exim,
-    /// `# Sieve filter`.
     Sieve,
 }
 

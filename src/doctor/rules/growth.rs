@@ -16,7 +16,6 @@ const OF_ONE: usize = 15;
 /// What came at the end of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Burst {
-    /// How many messages.
     pub messages: usize,
     /// From whom most of them are.
     pub sender: String,
@@ -25,7 +24,6 @@ pub struct Burst {
 }
 
 impl Burst {
-    /// Whether it is an MTA that writes.
     pub fn is_of_mta(&self) -> bool {
         let sender = self.sender.to_ascii_lowercase();
         let local = sender.split('@').next().unwrap_or_default();

@@ -13,24 +13,17 @@ const STARTERS: [&str; 8] = ["exec", "env", "nice", "ionice", "command", "time",
 /// A run of spoolguard that some file asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook {
-    /// The program, as it is written.
     pub program: String,
-    /// What it would do.
     pub job: GuardJob,
-    /// In the name of which alias.
     pub alias: Option<String>,
-    /// What is wrong with the line.
     pub problems: Vec<GuardLineProblem>,
 }
 
 /// What a run does with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GuardJob {
-    /// `deliver`.
     Deliver,
-    /// `forward`, to these addresses.
     Forward(Vec<String>),
-    /// `filter`: prints it.
     Filter,
     /// Another command, which keeps no message.
     Other(String),
@@ -38,12 +31,9 @@ pub enum GuardJob {
     Nothing,
 }
 
-/// Something that is wrong, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuardLineProblem {
-    /// What is so.
     pub what: String,
-    /// What to do.
     pub remedy: String,
 }
 
@@ -65,7 +55,6 @@ impl Hook {
         problems.map(|problem| topic.error(&problem.what, &problem.remedy))
     }
 
-    /// Where it forwards to.
     pub fn destinations(&self) -> &[String] {
         match &self.job {
             GuardJob::Forward(addresses) => addresses,

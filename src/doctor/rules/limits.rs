@@ -15,7 +15,6 @@ pub struct Needs {
     pub run_seconds: u64,
 }
 
-/// Judges Postfix's settings.
 pub fn check_postfix(settings: &Settings, needs: Needs) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(file_size(settings, needs));

@@ -5,10 +5,8 @@ use std::path::Path;
 use crate::config::LockMethod;
 use crate::doctor::rules::settings::Settings;
 
-/// How a program locks mailboxes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockConvention {
-    /// The program.
     pub program: &'static str,
     /// What it takes before it writes, in this order.
     pub writing: Vec<LockMethod>,

@@ -12,13 +12,10 @@ pub struct PostfixService {
     pub name: String,
     /// The program of Postfix that starts it.
     pub daemon: String,
-    /// Whom it runs as.
     pub user: String,
     /// The flags of pipe(8).
     pub flags: String,
-    /// All words of the command.
     pub words: Vec<String>,
-    /// What it runs.
     pub hook: Hook,
 }
 

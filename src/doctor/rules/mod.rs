@@ -27,25 +27,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
-    /// The configuration of spoolguard.
     Configuration,
     /// Which locks another program takes.
     Locks,
-    /// In which order.
     LockOrder,
     /// Who holds a lock now.
     Holder,
-    /// What lies in the spool directory, and whose it is.
     Spool,
     /// What users can do there.
     Rights,
-    /// What the file system can do.
     FileSystem,
-    /// How mail leaves.
     Submit,
     /// Who gets what is diverted.
     Admin,
@@ -53,17 +47,13 @@ pub enum Check {
     Limits,
     /// How the mail system runs spoolguard.
     MailSystem,
-    /// A user's `.forward`.
     Forward,
-    /// A procmailrc.
     Procmailrc,
-    /// A user's mailbox.
     Mailbox,
     /// A user's state directory.
     State,
     /// What the user database says of names and numbers.
     Users,
-    /// What waits in the MTA's queue.
     Queue,
     /// What an MTA that is running may do, and sees.
     RunningMta,
@@ -71,13 +61,10 @@ pub enum Check {
     Aliases,
     /// How full mailboxes are, and what happens then.
     Quota,
-    /// Where the log goes.
     Log,
-    /// What was not looked at.
     LeftOut,
 }
 
-/// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -85,16 +72,13 @@ pub enum Level {
     Error,
     /// Somebody should know.
     Warning,
-    /// A check that passed.
     Ok,
 }
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What was looked at.
     pub check: Check,
-    /// How much it matters.
     pub level: Level,
     /// What it is about: a program, a file, a user.
     pub subject: String,
@@ -105,7 +89,6 @@ pub struct Finding {
 }
 
 impl Level {
-    /// Returns the word that people and programs read.
     pub fn word(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -135,7 +118,6 @@ pub struct CheckSubject {
 }
 
 impl CheckSubject {
-    /// Narrows it to a line, counted from 1.
     pub fn at_line(&self, line: usize) -> Self {
         Self {
             line: Some(line),
@@ -143,7 +125,6 @@ impl CheckSubject {
         }
     }
 
-    /// Makes the finding of a check that passed.
     pub fn ok(&self, finding: impl Into<String>) -> Finding {
         Finding {
             check: self.check,
@@ -157,7 +138,6 @@ impl CheckSubject {
         }
     }
 
-    /// Makes a finding that somebody should know.
     pub fn warning(&self, finding: impl Into<String>) -> Finding {
         Finding {
             level: Level::Warning,
@@ -165,7 +145,6 @@ impl CheckSubject {
         }
     }
 
-    /// Makes a finding that somebody has to fix, and says how.
     pub fn error(&self, finding: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding {
             level: Level::Error,

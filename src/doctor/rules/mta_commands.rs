@@ -5,7 +5,6 @@ use crate::doctor::rules::limits::postconf_command;
 use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, Finding};
 
-/// Judges Postfix's settings.
 pub fn judge_postfix(settings: &Settings) -> Vec<Finding> {
     let command = settings.get("mailbox_command").unwrap_or_default();
     let hook = guard_of(command);

@@ -13,17 +13,13 @@ const CLOCK_SLACK_MS: i64 = 5000;
 /// How many steps one lock takes: it is held, tried, let go, and tried again.
 const STEPS_OF_A_ROUND: usize = 4;
 
-/// Which of the two hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PairRole {
-    /// The one that came first.
     First,
-    /// The other.
     Second,
 }
 
 impl PairRole {
-    /// The other one.
     pub fn other_role(self) -> Self {
         match self {
             Self::First => Self::Second,
@@ -42,14 +38,10 @@ pub const ROUNDS: [(LockMethod, PairRole); 6] = [
     (LockMethod::Flock, PairRole::Second),
 ];
 
-/// How a step ended for one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepEnd {
-    /// It had nothing to do.
     Idle,
-    /// It holds the lock.
     Holds,
-    /// The lock was refused.
     Refused,
     /// The lock was taken, and let go at once.
     Taken,
@@ -79,7 +71,6 @@ impl StepEnd {
 pub struct PairLine {
     /// This run, among all runs of all hosts.
     pub run: String,
-    /// The host's name, in one word.
     pub host: String,
     /// This start of its kernel.
     pub boot: String,
@@ -89,7 +80,6 @@ pub struct PairLine {
     pub with: String,
     /// Its clock when it wrote this, in milliseconds since 1970.
     pub clock_ms: i64,
-    /// How each step ended, in order.
     pub steps: Vec<StepEnd>,
 }
 
@@ -144,7 +134,6 @@ enum Sight {
     Stuck,
     /// The holder cannot take it there.
     HolderCannot,
-    /// The other one cannot.
     OtherCannot,
 }
 
@@ -219,7 +208,6 @@ fn judge_method(topic: &CheckSubject, method: LockMethod, first: &PairLine, seco
     found
 }
 
-/// What the lock is called in a sentence.
 fn lock_name(method: LockMethod) -> &'static str {
     match method {
         LockMethod::Dotlock => "dotlock",
@@ -272,7 +260,6 @@ fn sight(method: LockMethod, holder: PairRole, holds: &PairLine, tries: &PairLin
     }
 }
 
-/// What the findings are about.
 pub fn pair_subject(dir: &str, first: &str, second: &str) -> CheckSubject {
     Check::Locks.about(format!("{dir}, {first} and {second}"))
 }

@@ -10,13 +10,11 @@ use crate::doctor::rules::settings::Settings;
 pub struct PolicyEndpoint {
     /// As it is written.
     pub text: String,
-    /// Where it listens.
     pub place: EndpointPlace,
     /// What holds when it does not answer; Postfix answers 451 where nothing is said.
     pub default_action: Option<String>,
 }
 
-/// Where a service listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndpointPlace {
     /// A socket; one that is not absolute lies in the queue directory.

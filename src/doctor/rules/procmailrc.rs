@@ -42,7 +42,6 @@ enum RecipeAction {
     Block,
     /// `{ NAME=value }`.
     Line(String),
-    /// A mailbox.
     File,
 }
 

@@ -8,23 +8,17 @@ use serde::Deserialize;
 use crate::doctor::rules::settings::parse_seconds;
 use crate::doctor::rules::{Check, Finding};
 
-/// How many reasons are told.
 const MOST_REASONS: usize = 3;
 
 /// From here on, so many bounces in the queue are no accident.
 const MANY_BOUNCES: usize = 50;
 
-/// How much of a reason is shown, in characters.
 const REASON_CHARACTERS: usize = 200;
 
-/// One message of the queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueuedMessage {
-    /// What the MTA calls it.
     pub id: String,
-    /// For how long it has been there, in seconds.
     pub age_seconds: Option<u64>,
-    /// Whether it is a bounce.
     pub is_bounce: bool,
     /// Why spoolguard left it there; none where something else did.
     pub because: Option<String>,

@@ -8,14 +8,11 @@ use crate::doctor::rules::limits::{Needs, file_size_limit};
 use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
 use crate::escape::mount_path;
 
-/// Whose process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mta {
     /// Postfix's master(8).
     Postfix,
-    /// Exim's daemon.
     Exim,
-    /// Sendmail's daemon.
     Sendmail,
     /// OpenSMTPD's first process.
     Opensmtpd,
@@ -70,9 +67,7 @@ impl Mta {
 /// A process of an MTA, with the files of `/proc/PID` as text.
 #[derive(Clone, Debug)]
 pub struct RunningMta {
-    /// Whose it is.
     pub mta: Mta,
-    /// Its number.
     pub pid: u32,
     /// `status`.
     pub status: String,
@@ -129,7 +124,6 @@ fn file_size(limits: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// A mount, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mount {
     point: PathBuf,

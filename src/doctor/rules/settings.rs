@@ -23,12 +23,10 @@ impl Settings {
         Self(found)
     }
 
-    /// The value of a setting, if the program named it.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The value of a setting that is not empty.
     pub fn non_empty(&self, name: &str) -> Option<&str> {
         self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
@@ -42,7 +40,6 @@ impl Settings {
             .collect()
     }
 
-    /// A number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.parse().ok()
     }

@@ -6,13 +6,11 @@ use crate::doctor::rules::settings::Settings;
 /// Why a file is not read; none where it is, or nobody can tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnreadFiles {
-    /// The `.forward`.
     pub forward: Option<String>,
     /// The `.procmailrc`, as long as the `.forward` does not start procmail.
     pub procmailrc: Option<String>,
 }
 
-/// The file that users have.
 const FORWARD: &str = ".forward";
 
 /// Deliver without local(8): Postfix's own agents, and those that others name so.
@@ -103,7 +101,6 @@ pub fn sendmail_unread_files(configuration: &str) -> UnreadFiles {
     }
 }
 
-/// Whether a command names procmail.
 pub fn starts_procmail(command: &str) -> bool {
     let mut words = command.split(|c: char| c.is_whitespace() || "\"'|;&".contains(c));
     words.any(|word| word == "procmail" || word.ends_with("/procmail"))

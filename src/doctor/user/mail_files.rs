@@ -32,7 +32,6 @@ pub struct MailHandling {
     pub hooks: Vec<(PathBuf, Hook)>,
     /// Where mail is sent on to, with spoolguard or without.
     pub destinations: Vec<String>,
-    /// The text of the procmailrc.
     pub procmailrc: Option<String>,
 }
 

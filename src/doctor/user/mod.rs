@@ -29,7 +29,6 @@ pub fn examine_mailbox(host: &HostFacts, account: &Account) -> Finding {
     mailbox::examine(&config, account, &MailHandling::default())
 }
 
-/// Examines one user.
 pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
     let mut found = Vec::new();
     let config = configuration(host, account, &mut found);

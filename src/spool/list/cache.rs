@@ -23,7 +23,6 @@ const LARGEST_BYTES: u64 = 64 << 20;
 /// How many names of each sort are kept.
 const NAMES: usize = 24;
 
-/// What was found.
 #[derive(Debug, Deserialize, Serialize)]
 struct RememberedScan {
     /// By which rules: of which version, with which configuration.
@@ -39,7 +38,6 @@ struct RememberedScan {
     contents: String,
 }
 
-/// A look to be remembered.
 #[derive(Debug)]
 pub struct ScanToRemember<'a> {
     /// The mailbox as it was when the look began.
@@ -48,7 +46,6 @@ pub struct ScanToRemember<'a> {
     pub settled: u64,
     /// The numbers of all messages but the last.
     pub survey: &'a MailboxStats,
-    /// The last message.
     pub last: Option<&'a MessageSummary>,
     /// All messages but the last.
     pub contents: &'a SeenMessages,
@@ -61,7 +58,6 @@ pub enum Holds {
     Whole(MailboxStats, Option<MessageSummary>),
     /// Up to this byte, where a message begins; and what stands before it.
     UpTo(u64, MailboxStats, SeenMessages),
-    /// Nothing.
     Nothing,
 }
 
@@ -70,7 +66,6 @@ pub enum Holds {
 pub struct Before {
     place: PathBuf,
     memory: RememberedScan,
-    /// When it was.
     pub noted: SystemTime,
 }
 
@@ -91,7 +86,6 @@ impl Before {
         self.memory.stamp.bytes
     }
 
-    /// How much of it still holds of this file.
     pub fn compare_with(self, file: &File, now: &FileStamp, rules: &str) -> Holds {
         let memory = self.memory;
         let seen = memory.stamp;

@@ -238,7 +238,6 @@ fn looked_at(findings: &Findings) -> impl Iterator<Item = (&Row, &Numbers)> {
     rows.filter_map(|row| Some((row, row.numbers.as_ref()?)))
 }
 
-/// Writes how many messages of each kind each mailbox holds that was judged.
 fn write_kinds(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     const NAME: &str = "mailbox_kind_messages";
     head(output, NAME, "Messages in the mailbox, by what they are.")?;
@@ -251,7 +250,6 @@ fn write_kinds(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// How many things are wrong.
 fn wrong(findings: &Findings) -> u64 {
     let rows = findings.mailboxes.iter().chain(&findings.others);
     let problems = rows.flat_map(|row| &row.problems);

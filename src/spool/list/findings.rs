@@ -5,7 +5,6 @@ use crate::spool::list::row::Row;
 /// How many names of each sort are shown.
 pub const NAMES: usize = 5;
 
-/// Everything that was found.
 #[derive(Debug)]
 pub struct Findings {
     /// The mailboxes that could be looked at, sorted and cut as asked for.
@@ -18,21 +17,16 @@ pub struct Findings {
     pub now: i64,
 }
 
-/// The mailboxes together.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Total {
-    /// How many.
     pub mailboxes: usize,
-    /// Their sizes, in bytes.
     pub bytes: u64,
-    /// Their messages.
     pub messages: u64,
     /// How many bytes the user has read of them.
     pub read_bytes: u64,
 }
 
 impl Total {
-    /// Adds up what these mailboxes hold.
     pub fn of(mailboxes: &[Row]) -> Self {
         let numbers = || mailboxes.iter().filter_map(|row| row.numbers.as_ref());
         Self {

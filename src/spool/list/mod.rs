@@ -99,7 +99,6 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
     Ok(if wrong { Status::Wrong } else { Status::Done })
 }
 
-/// What is to be looked at.
 struct NamedMailbox {
     entries: Vec<DirectoryEntry>,
     maildirs: Vec<UserMaildir>,
@@ -171,7 +170,6 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
     Ok(found)
 }
 
-/// What was named.
 enum ListedMailbox {
     Mbox(DirectoryEntry),
     Maildir(UserMaildir),

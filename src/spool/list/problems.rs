@@ -40,10 +40,8 @@ pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) ->
     ))
 }
 
-/// Who may do what in the spool directory.
 #[derive(Clone, Copy, Debug)]
 pub struct SpoolAccess {
-    /// Its group.
     pub gid: u32,
     /// Whether its group may make mailboxes in it.
     pub shared: bool,

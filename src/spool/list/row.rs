@@ -13,22 +13,17 @@ use crate::spool::rules::diagnosis::{Diagnosis, Remedy};
 use crate::spool::rules::statistics::MailboxStats;
 use crate::sys::account::AccountKind;
 
-/// One name.
 #[derive(Debug)]
 pub struct Row {
-    /// Where it is.
     pub path: PathBuf,
     /// Whose it is, where the name of the file does not say that.
     pub user: Option<String>,
     /// Whether that is an alias.
     pub kind: AccountKind,
-    /// Who owns it.
     pub uid: u32,
-    /// How long it is, in bytes.
     pub bytes: u64,
     /// What it holds, where that could be seen.
     pub numbers: Option<Numbers>,
-    /// What is wrong with it, and what else is to be known.
     pub problems: Vec<RowProblem>,
 }
 
@@ -54,18 +49,14 @@ impl Row {
     }
 }
 
-/// What a mailbox holds.
 #[derive(Debug)]
 pub struct Numbers {
-    /// How full it may be.
     pub limit: Limit,
-    /// The counts.
     pub survey: MailboxStats,
     /// How much of it was read for that, in bytes; the rest was known from the last look.
     pub read_bytes: u64,
     /// How much it grew since the last look, in bytes, and when that was, in seconds since 1970.
     pub growth: Option<(i64, i64)>,
-    /// Why it grows.
     pub cause: Diagnosis,
     /// The command that helps.
     pub command: Option<String>,
@@ -84,7 +75,6 @@ pub fn row_without_numbers(path: &Path, stat: &std::fs::Metadata) -> Row {
     }
 }
 
-/// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
     /// Somebody has to mend it.
@@ -95,10 +85,8 @@ pub enum Weight {
     NotAllowed,
 }
 
-/// Something to be said of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowProblem {
-    /// How much it matters.
     pub weight: Weight,
     /// What it is: "it is a symbolic link to /etc/shadow".
     pub what: String,
@@ -116,7 +104,6 @@ impl RowProblem {
         }
     }
 
-    /// Something that is only said.
     pub fn to_know(what: impl Into<String>) -> Self {
         Self {
             weight: Weight::Note,
@@ -161,7 +148,6 @@ pub fn maildir_arguments(found: &UserMaildir) -> String {
     quote_path(&found.path.join(""))
 }
 
-/// The command that a remedy is.
 pub fn remedy_command(remedy: Remedy, what: &str) -> String {
     let rest = match remedy {
         Remedy::SweepBounces => format!("sweep {what} --bounces"),

@@ -31,12 +31,9 @@ pub const JUDGED_BYTES: usize = 64 << 10;
 /// For how long one mailbox is looked at. Whoever has so much mail is named, and the others follow.
 pub const MOST_TIME: Duration = Duration::from_secs(30 * 60);
 
-/// What a look found.
 #[derive(Debug)]
 pub struct ScannedMailbox {
-    /// The numbers.
     pub survey: MailboxStats,
-    /// How much was read, in bytes.
     pub read_bytes: u64,
     /// How much it grew since the last look, in bytes, and when that was, in seconds since 1970.
     pub growth: Option<(i64, i64)>,
@@ -46,14 +43,10 @@ pub struct ScannedMailbox {
     pub holes: Option<String>,
 }
 
-/// Why there are no numbers.
 #[derive(Debug)]
 pub enum ScanFailure {
-    /// It cannot be opened or read.
     Failed(io::Error),
-    /// It is no mbox.
     NotMbox,
-    /// The run was told to stop.
     Stopped,
 }
 
@@ -70,7 +63,6 @@ impl From<io::Error> for ScanFailure {
 /// What is needed to look at mailboxes.
 #[derive(Clone, Copy, Debug)]
 pub struct Looker<'a> {
-    /// What is configured.
     pub config: &'a Config,
     /// Where looks are remembered, if anywhere.
     pub memories: Option<&'a Path>,
@@ -78,16 +70,13 @@ pub struct Looker<'a> {
     pub rules: &'a str,
     /// How much all lookers together are through with, in bytes: for whoever waits.
     pub read_bytes: &'a AtomicU64,
-    /// Whether what was remembered is believed.
     pub trust: CacheTrust,
-    /// Whether messages of Maildirs are read.
     pub contents: Contents,
 }
 
 /// Whether the messages of Maildirs are read: their names say how many there are, and not what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// Names are enough.
     Unread,
     /// What they are is wanted.
     Judged,
@@ -162,7 +151,6 @@ pub struct Summarizer<'a> {
 /// Whether a message is compared with those before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum RepeatSearch {
-    /// It is.
     Looked,
     /// It is not read for that.
     Ignored,
@@ -333,7 +321,6 @@ fn stat_device_inode(stat: &std::fs::Metadata) -> (u64, u64) {
     (identity.device, identity.inode)
 }
 
-/// Seconds since 1970.
 pub fn unix_seconds(time: std::time::SystemTime) -> i64 {
     time.duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))

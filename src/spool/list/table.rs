@@ -68,7 +68,6 @@ impl Style {
     }
 }
 
-/// Writes the table.
 pub fn write_table(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     let style = Style::of_output();
     let (cells, columns) = layout(findings, style.width);
@@ -107,7 +106,6 @@ fn layout(findings: &Findings, room: usize) -> (Vec<[String; COLUMNS.len()]>, [u
     }
 }
 
-/// The cells of one mailbox.
 fn cells(row: &Row, numbers: &Numbers, quota: fn(&Numbers) -> String) -> [String; COLUMNS.len()] {
     let survey = &numbers.survey;
     let share = |count: Count| match survey.all.messages {
@@ -143,7 +141,6 @@ fn quota(numbers: &Numbers) -> String {
     drawn.unwrap_or_default() + &quota_share(numbers)
 }
 
-/// The share and the limit.
 fn quota_share(numbers: &Numbers) -> String {
     let Some(share) = numbers.quota_share() else {
         return "none".to_owned();

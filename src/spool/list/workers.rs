@@ -35,15 +35,11 @@ const MOST_THREADS: usize = 8;
 /// What is needed to look at everything.
 #[derive(Debug)]
 pub struct Crew<'a> {
-    /// How a mailbox is looked at.
     pub looker: Looker<'a>,
-    /// Who is known.
     pub people: Directory,
     /// Whose directory it is.
     pub place: SpoolAccess,
-    /// Who runs this.
     pub runner: u32,
-    /// Now.
     pub now: SystemTime,
 }
 
@@ -181,7 +177,6 @@ fn told_to_stop() -> Error {
     Error::new(Category::System, "look at", "the mailboxes", "told to stop by a signal")
 }
 
-/// What a thread needs to look at mailboxes.
 #[derive(Clone, Copy)]
 struct ScanWorker<'a> {
     looker: Looker<'a>,
@@ -251,7 +246,6 @@ impl ScanWorker<'_> {
         problems::with_overflow(self.looker.config, account, home)
     }
 
-    /// Looks at one Maildir; nothing when the run was told to stop.
     fn maildir(&self, found: &UserMaildir) -> Option<Row> {
         let stat = found.path.symlink_metadata().ok();
         let uid = stat.as_ref().map(MetadataExt::uid).unwrap_or_default();

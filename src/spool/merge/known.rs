@@ -88,7 +88,6 @@ impl Stamp {
 }
 
 impl<'a> Known<'a> {
-    /// Of a mailbox that was not looked at yet.
     pub fn new(sameness: Sameness<'a>) -> Self {
         Self {
             sameness,
@@ -109,12 +108,10 @@ impl<'a> Known<'a> {
         of_stored(file, stored, scope)
     }
 
-    /// How many messages the mailbox holds.
     pub fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// What lies at its end.
     pub fn last_tail(&self) -> Option<MailboxTail> {
         self.last
     }

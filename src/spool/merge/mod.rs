@@ -153,7 +153,6 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Writes the batch.
     fn commit(&mut self) -> Result<(), Stop> {
         if self.batch.items.is_empty() {
             return Ok(());

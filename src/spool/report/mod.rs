@@ -14,7 +14,6 @@ use crate::spool::report::json::{ReportLine, mailbox_line, print_json};
 use crate::spool::select::SelectedMailbox;
 use crate::spool::taken::MoveOutcome;
 
-/// How it is told.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchReport {
     form: OutputForm,
@@ -22,7 +21,6 @@ pub struct BatchReport {
     inside: Inside,
 }
 
-/// What became of all mailboxes.
 #[derive(Clone, Debug, Default)]
 pub struct BatchSum {
     done: u64,
@@ -30,12 +28,10 @@ pub struct BatchSum {
     nothing: u64,
     /// Mailboxes that could not be done.
     pub failed: u64,
-    /// Why nothing was done.
     pub undone: Option<String>,
 }
 
 impl BatchSum {
-    /// Counts a mailbox.
     pub fn add(&mut self, taken: &MoveOutcome) {
         match taken {
             MoveOutcome::Nothing(_) => self.nothing += 1,
@@ -56,7 +52,6 @@ impl BatchReport {
         Self { form, detail, inside }
     }
 
-    /// What is worth knowing while it is done.
     pub fn tell_note(&self, text: &str) {
         match self.form {
             OutputForm::Text => print_line(&make_visible(text)),
@@ -64,7 +59,6 @@ impl BatchReport {
         }
     }
 
-    /// What could not be done.
     pub fn error(&self, error: &Error) {
         print_error(error);
         if self.form == OutputForm::Json {

@@ -14,7 +14,6 @@ use crate::spool::taken::MoveOutcome;
 /// So many senders and recipients are named.
 const NAMED: usize = 5;
 
-/// Prints what became of one mailbox.
 pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail: Detail, inside: Inside) {
     let user = make_visible(&spool.account.name);
     match taken {
@@ -124,14 +123,11 @@ fn explain(choice: &ChosenMessages) {
     }
 }
 
-/// What happens to the messages inside the bounces.
 #[derive(Clone, Copy)]
 enum OriginalsFate<'a> {
     /// They could be put back.
     Could,
-    /// So many would be.
     Would(u64),
-    /// So many were.
     Did(u64),
     /// They stay inside the bounces, in this archive.
     LeftIn(&'a PublishedArchive),

@@ -21,13 +21,10 @@ const LISTED_SUBJECT_COLUMNS: usize = 27;
 /// One message of an archive.
 #[derive(Clone, Copy, Debug)]
 pub struct CatalogEntry<'a> {
-    /// The archive.
     pub archive: &'a str,
-    /// The mailbox in it.
     pub mailbox: &'a str,
     /// Where the message lies in that, in bytes.
     pub offset: u64,
-    /// Its length, in bytes.
     pub bytes: u64,
     /// Its beginning.
     pub message: &'a Message<'a>,
@@ -65,7 +62,6 @@ impl CatalogEntry<'_> {
         self.message.from_line_sender().map(Cow::into_owned)
     }
 
-    /// Writes one JSON object and a line end.
     pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
         let [from, subject, message_id] = ["From", "Subject", "Message-ID"].map(|name| self.field(name));
         let (date, sender) = (self.date(), self.sender());
@@ -93,7 +89,6 @@ impl CatalogEntry<'_> {
         [date, short(&from, WRITER_COLUMNS), short(&subject, SUBJECT_COLUMNS)]
     }
 
-    /// Writes a line for people.
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let [date, from, _] = self.headline();
         let subject = short(&self.field("Subject").unwrap_or_default(), LISTED_SUBJECT_COLUMNS);

@@ -16,10 +16,8 @@ use crate::error::{Category, Error};
 use crate::mailbox::open::Owner;
 use crate::sys::account::{self, Account};
 
-/// A mailbox that mail is put back into.
 #[derive(Clone, Debug)]
 pub struct RestoreTarget {
-    /// Where it is: an mbox or a Maildir.
     pub store: MailStore,
     /// Whose mail it is, for the quota.
     pub account: Account,

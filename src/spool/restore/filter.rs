@@ -43,12 +43,10 @@ impl Pick {
         })
     }
 
-    /// Tells whether everything is meant.
     pub fn is_everything(&self) -> bool {
         self.since.is_none() && self.until.is_none() && self.from.is_none() && self.ids.is_empty()
     }
 
-    /// Tells whether this message is meant.
     pub fn is_wanted(&self, message: &Message<'_>) -> bool {
         let date = message.delivered_at();
         // One without a date is in no span of days.

@@ -104,7 +104,6 @@ fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
 }
 
 struct RestoreRun<'a> {
-    /// As it was typed.
     asked: &'a Selection,
     selection: &'a Selection,
     /// Words that name no archive.

@@ -31,7 +31,6 @@ use crate::spool::restore::filter::Pick;
 /// How often it is begun again when a mail client rewrites the mailbox meanwhile.
 const BEGINNINGS: u32 = 5;
 
-/// What is put back, and how.
 pub(super) struct PutBack<'a> {
     pub(super) care: &'a SpoolRun,
     pub(super) selection: &'a Selection,
@@ -39,11 +38,9 @@ pub(super) struct PutBack<'a> {
     pub(super) mode: RunMode,
 }
 
-/// What became of one mailbox.
 pub(super) struct RestoredMail {
     pub(super) tally: MergeTally,
     pub(super) counts: RestoreCounts,
-    /// Why it did not go on.
     pub(super) failed: Option<Error>,
 }
 
@@ -176,7 +173,6 @@ impl PutBack<'_> {
     }
 }
 
-/// What was found in an archive.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RestoreCounts {
     /// Messages that are what was asked for.

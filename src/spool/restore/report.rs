@@ -8,7 +8,6 @@ use crate::spool::context::RunMode;
 use crate::spool::merge::target::MergeTally;
 use crate::sys::account;
 
-/// What became of all archives, or would.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RestoreSum {
     /// Messages that are what was asked for.

@@ -17,23 +17,18 @@ const FEW: u64 = 10;
 /// Mail that was not touched for so long lies there for good, in days.
 const LONG: i64 = 90;
 
-/// Why it grows, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GrowthReason {
-    /// It holds nothing.
     Empty,
     /// Mail comes back again and again.
     Loop {
         /// The host that it comes back through.
         through: Option<String>,
-        /// How much it is.
         count: Count,
     },
-    /// Reports from MTAs.
     Reports {
         /// The address that most of them are about, and how many are.
         about: Option<(String, u64)>,
-        /// How much it is.
         count: Count,
     },
     /// The same messages again and again.
@@ -42,60 +37,45 @@ pub enum GrowthReason {
     Cron {
         /// The user and the command of most.
         job: Option<String>,
-        /// How much it is.
         count: Count,
     },
     /// Mailing lists.
     Lists {
         /// The one that most is from, and whether it alone is half of the mailbox.
         most: Option<String>,
-        /// How much it is.
         count: Count,
     },
     /// Complaints, receipts or automatic answers.
     Notices(MailKind, Count),
-    /// One writer.
     Sender {
-        /// Who.
         address: String,
-        /// How much it is.
         count: Count,
     },
-    /// Nothing was ever read.
     NeverRead,
     /// Nothing that came since was read.
     NotReadSince(i64),
     /// What was read is left where it is.
     ReadAndKept(Count),
-    /// Nothing stands out.
     Nothing,
 }
 
-/// What helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Take the reports out.
     SweepBounces,
-    /// Take what went round out.
     SweepLoops,
-    /// Take what is there twice out.
     SweepDuplicates,
     /// Archive what is older than so many days.
     ArchiveOlder(i64),
     /// Archive what was read and is older than so many days.
     ArchiveSeen(i64),
-    /// Archive everything.
     ArchiveAll,
 }
 
-/// Why, and what helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// Why it grows.
     pub reason: GrowthReason,
     /// What else is to be said: nobody reads it.
     pub unread: bool,
-    /// What helps, if anything has to be done.
     pub remedy: Option<Remedy>,
 }
 

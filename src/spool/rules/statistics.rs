@@ -11,7 +11,6 @@ use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Readi
 /// How many messages, and how many bytes they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
-    /// How many there are.
     pub messages: u64,
     /// Their length, separator lines included.
     pub bytes: u64,
@@ -70,47 +69,36 @@ impl Tops {
     }
 }
 
-/// Sorts by number of messages.
 pub fn by_messages(count: &Count) -> u64 {
     count.messages
 }
 
-/// Sorts by length.
 pub fn by_bytes(count: &Count) -> u64 {
     count.bytes
 }
 
-/// The numbers of a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailboxStats {
-    /// All messages.
     pub all: Count,
-    /// Those of each kind.
     pub kinds: BTreeMap<MailKind, Count>,
-    /// Those that the user has seen.
     pub seen: Count,
     /// Those that the mailbox holds already, further up.
     pub duplicates: Count,
     /// When the oldest was delivered, in seconds since 1970.
     pub oldest: Option<i64>,
-    /// When the newest was delivered.
     pub newest: Option<i64>,
-    /// When the newest of those that were seen was delivered.
     pub newest_seen: Option<i64>,
-    /// Who wrote them.
     pub senders: Tops,
     /// What they are about, by kind.
     pub labels: BTreeMap<MailKind, Tops>,
     /// Those in which another message may begin.
     #[serde(default)]
     pub doubtful: u64,
-    /// The first line at which one may.
     #[serde(default)]
     pub doubt: Option<DoubtfulLine>,
 }
 
 impl MailboxStats {
-    /// Counts one message.
     pub fn add(&mut self, letter: &MessageSummary) {
         let bytes = letter.bytes;
         self.add_named(bytes, letter.reading == Reading::Seen, letter.date);
@@ -144,12 +132,10 @@ impl MailboxStats {
         };
     }
 
-    /// Tells whether anybody looked what the messages are.
     pub fn is_judged(&self) -> bool {
         self.all.messages == 0 || !self.kinds.is_empty()
     }
 
-    /// How many of one kind there are.
     pub fn of(&self, kind: MailKind) -> Count {
         self.kinds.get(&kind).copied().unwrap_or_default()
     }

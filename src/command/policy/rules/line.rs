@@ -8,7 +8,6 @@ pub const LINE_BYTES: usize = 8 << 10;
 pub struct ProtocolLine<'a> {
     /// Its first `LINE_BYTES`.
     pub bytes: &'a [u8],
-    /// Whether there was more.
     pub is_cut: bool,
 }
 
@@ -45,7 +44,6 @@ impl LineBuffer {
         }
     }
 
-    /// Tells whether a line has begun whose end is missing.
     pub fn is_within_line(&self) -> bool {
         !self.is_whole && (self.is_cut || !self.kept.is_empty())
     }

@@ -9,12 +9,9 @@ pub const REGISTRATION: &str = "register|report|smtp-in|link-disconnect\n\
                                 register|filter|smtp-in|rcpt-to\n\
                                 register|ready\n";
 
-/// What an answer has to name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyTo {
-    /// The session.
     pub session: String,
-    /// The question.
     pub token: String,
     order: ReplyOrder,
 }
@@ -46,14 +43,11 @@ impl ReplyTo {
     }
 }
 
-/// What one line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FilterEvent {
     /// The configuration has been told.
     Ready,
-    /// The client names a sender, which may be null.
     MailFrom(ReplyTo, IsNull),
-    /// The client names this recipient.
     RecipientTo(ReplyTo, String),
     /// Something else that waits for an answer.
     OtherQuestion(ReplyTo),
@@ -63,16 +57,12 @@ pub enum FilterEvent {
     Other,
 }
 
-/// Whether a sender is the null sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IsNull {
-    /// It is.
     Yes,
-    /// It is an address.
     No,
 }
 
-/// Reads one line.
 pub fn read(line: &[u8]) -> FilterEvent {
     let line = String::from_utf8_lossy(line);
     if line == "config|ready" {

@@ -24,10 +24,8 @@ const OTHER_STATES: [&[u8]; 9] = [
     b"ETRN",
 ];
 
-/// What one request asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostfixRequest {
-    /// Whether there is room.
     Room(RoomQuestion),
     /// Something at another stage of the session.
     OtherStage,
@@ -42,7 +40,6 @@ pub struct RequestReader {
     attributes: Attributes,
 }
 
-/// What was read of a request.
 #[derive(Debug, Default)]
 struct Attributes {
     count: usize,

@@ -32,10 +32,8 @@ use crate::output::{OutputForm, shell};
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::sys::self_exec;
 
-/// So many messages of the plan are listed one by one.
 const LISTED: usize = 20;
 
-/// What the command would do.
 struct SendPlan {
     file: KeptFile,
     list: KeptList,
