@@ -4,7 +4,10 @@ use std::io::{self, Read, Write};
 
 use sha2::{Digest, Sha256};
 
-/// How much is read at once, in bytes.
+/// How much is read at first, in bytes; each byte of the buffer is written before that, and few messages are longer.
+const FIRST_STEP_BYTES: usize = 8 << 10;
+
+/// How much is read at once of a long message, in bytes.
 const STEP_BYTES: usize = 64 << 10;
 
 /// A message in the form that a Maildir takes: our own fields, then the message as it came.
@@ -82,11 +85,16 @@ impl DraftMeasure {
 }
 
 fn copy<R: Read>(mut from: R, mut step: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let mut buffer = vec![0; STEP_BYTES];
+    let mut buffer = vec![0; FIRST_STEP_BYTES];
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(read) => step(buffer.get(..read).unwrap_or_default())?,
+            Ok(read) => {
+                step(buffer.get(..read).unwrap_or_default())?;
+                if read == buffer.len() && read < STEP_BYTES {
+                    buffer.resize(STEP_BYTES, 0);
+                }
+            }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
