@@ -4,11 +4,10 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::forward::rescue::{ORIGINAL, report_with};
 use crate::robust::faults::strace::{self, Fault};
-use crate::robust::faults::{Extent, faults};
 use crate::spool::archive::{archived, archived_whole, scratch as spool_scratch, stored, unpacked};
 use crate::support::{Scratch, contains, is_root, messages, same, shown, skip, user_name};
 
@@ -26,12 +25,12 @@ fn scratch() -> Scratch {
     scratch
 }
 
-fn maildir(scratch: &Scratch) -> PathBuf {
+pub fn maildir(scratch: &Scratch) -> PathBuf {
     scratch.path("mail").join(user_name())
 }
 
 /// The text of a message, with everything in it that an mbox would have to quote.
-fn letter(number: u32) -> String {
+pub fn letter(number: u32) -> String {
     format!(
         "Return-Path: <s{number}@s.test>\nFrom: s{number}@s.test\nMessage-ID: <{number}@s.test>\nSubject: {number}\n\n\
          body {number}\nFrom here on\n>From there\n\nend\n"
@@ -39,7 +38,7 @@ fn letter(number: u32) -> String {
 }
 
 /// Lays a message down as an IMAP server has it.
-fn lay(scratch: &Scratch, place: &str, text: &str, seconds: u64) {
+pub fn lay(scratch: &Scratch, place: &str, text: &str, seconds: u64) {
     let sizes = format!("S={},W={}", text.len(), text.len() + text.matches('\n').count());
     let path = maildir(scratch).join(place.replace("SIZES", &sizes));
     fs::write(&path, text).unwrap();
@@ -65,16 +64,22 @@ fn fill(scratch: &Scratch) {
     fs::write(maildir(scratch).join("dovecot-uidlist"), "3 V1 N7 Gx\n1 :1.M1P1.h\n").unwrap();
 }
 
-/// Every message: where, its name, its text, when it came.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
-struct Lying {
-    text: String,
-    flags: String,
-    seconds: i64,
-    name: String,
+pub fn filled() -> Scratch {
+    let scratch = scratch();
+    fill(&scratch);
+    scratch
 }
 
-fn lying(scratch: &Scratch) -> Vec<Lying> {
+/// Every message: where, its name, its text, when it came.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
+pub struct Lying {
+    pub text: String,
+    pub flags: String,
+    pub seconds: i64,
+    pub name: String,
+}
+
+pub fn lying(scratch: &Scratch) -> Vec<Lying> {
     let mut found = Vec::new();
     for part in ["new", "cur"] {
         for path in files(&maildir(scratch).join(part)) {
@@ -108,7 +113,7 @@ fn numbers(lying: &[Lying]) -> Vec<u32> {
 }
 
 /// The sums of `maildirsize`.
-fn sums(scratch: &Scratch) -> (i64, i64) {
+pub fn sums(scratch: &Scratch) -> (i64, i64) {
     let text = fs::read_to_string(maildir(scratch).join("maildirsize")).unwrap();
     let number = |word: Option<&str>| word.unwrap().parse::<i64>().unwrap();
     text.lines().skip(1).fold((0, 0), |(bytes, messages), line| {
@@ -128,13 +133,29 @@ fn sums_are_true(scratch: &Scratch) {
     );
 }
 
-fn archive_old(scratch: &Scratch) -> crate::support::Run<'_> {
+pub fn archive_old(scratch: &Scratch) -> crate::support::Run<'_> {
     scratch.run(&["spool", "archive", "--yes", &user_name(), "--older-than", "1000d"])
 }
 
-fn only_archive(scratch: &Scratch) -> PathBuf {
+pub fn only_archive(scratch: &Scratch) -> PathBuf {
     let [archive] = scratch.files("archives").try_into().unwrap();
     archive
+}
+
+/// How often each of the six messages is in the Maildir, and how often in archives.
+pub fn places(scratch: &Scratch) -> Vec<(usize, usize)> {
+    let (lying, archived) = (lying(scratch), archived_whole(scratch));
+    let of = |number: u32| {
+        let here = lying.iter().filter(|lying| lying.text == letter(number)).count();
+        let mark = format!("Message-ID: <{number}@s.test>");
+        (here, memchr::memmem::find_iter(&archived, mark.as_bytes()).count())
+    };
+    assert!(
+        lying
+            .iter()
+            .all(|lying| (1..=6).any(|number| lying.text == letter(number)))
+    );
+    (1..=6).map(of).collect()
 }
 
 #[test]
@@ -590,11 +611,11 @@ fn a_count_that_could_not_be_written_is_made_up_for() {
     };
     let record = scratch().path("state/record");
     fs::create_dir_all(record.parent().unwrap()).unwrap();
-    let calls = strace::record(archive_old(&staged(Care::Archive)), &strace, &record);
+    let calls = strace::record(archive_old(&filled()), &strace, &record);
     let line = calls
         .iter()
         .find(|call| call.name == "write" && call.line.contains(" -4\\n\""));
-    let scratch = staged(Care::Archive);
+    let scratch = filled();
     strace::spoil(
         archive_old(&scratch),
         &strace,
@@ -614,7 +635,7 @@ fn a_list_says_that_a_run_was_killed_in_a_maildir() {
     let scratch = scratch();
     fill(&scratch);
     let record = scratch.path("state/record");
-    let calls = strace::record(archive_old(&staged(Care::Archive)), &strace, &record);
+    let calls = strace::record(archive_old(&filled()), &strace, &record);
     let removal = calls
         .iter()
         .find(|call| call.name == "unlinkat" && call.line.contains("1.M1P1.h"));
@@ -624,126 +645,4 @@ fn a_list_says_that_a_run_was_killed_in_a_maildir() {
     archive_old(&scratch).go().ends_with(0);
     assert!(!listed(&scratch, &[], 0).contains("killed"));
     assert_eq!(places(&scratch), [(0, 1), (0, 1), (0, 1), (1, 0), (0, 1), (1, 0)]);
-}
-
-/// What a run does to the Maildir that `fill` has made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Care {
-    Archive,
-    Restore,
-}
-
-/// As before the run of that kind; a restore begins with an archive and without those messages.
-fn staged(care: Care) -> Scratch {
-    let scratch = scratch();
-    fill(&scratch);
-    if care == Care::Restore {
-        archive_old(&scratch).go().ends_with(0);
-    }
-    scratch
-}
-
-fn run(scratch: &Scratch, care: Care) -> crate::support::Run<'_> {
-    match care {
-        Care::Archive => archive_old(scratch),
-        Care::Restore => {
-            let archive = only_archive(scratch).display().to_string();
-            scratch.run(&["spool", "restore", "--yes", &archive])
-        }
-    }
-}
-
-/// How often each of the six messages is in the Maildir, and how often in archives.
-fn places(scratch: &Scratch) -> Vec<(usize, usize)> {
-    let (lying, archived) = (lying(scratch), archived_whole(scratch));
-    let of = |number: u32| {
-        let here = lying.iter().filter(|lying| lying.text == letter(number)).count();
-        let mark = format!("Message-ID: <{number}@s.test>");
-        (here, memchr::memmem::find_iter(&archived, mark.as_bytes()).count())
-    };
-    assert!(
-        lying
-            .iter()
-            .all(|lying| (1..=6).any(|number| lying.text == letter(number)))
-    );
-    (1..=6).map(of).collect()
-}
-
-fn matrix(care: Care, extent: Extent) {
-    let Some(strace) = strace::program() else {
-        return skip("needs strace(1), and leave to use it");
-    };
-    let want: Vec<(usize, usize)> = (1..=6)
-        .map(|number| match (care, [4, 6].contains(&number)) {
-            (_, true) => (1, 0),
-            (Care::Archive, false) => (0, 1),
-            (Care::Restore, false) => (1, 1),
-        })
-        .collect();
-    let stage = staged(care);
-    let calls = strace::record(run(&stage, care), &strace, &stage.path("state/record"));
-    assert_eq!(places(&stage), want);
-    let begun = Instant::now();
-    let faults = faults(&calls, extent);
-    let mut failures = Vec::new();
-    for (call, fault) in &faults {
-        let scratch = staged(care);
-        let ended = strace::spoil(run(&scratch, care), &strace, call, fault);
-        let between = places(&scratch);
-        let again = run(&scratch, care).go();
-        let after = places(&scratch);
-        let is_lost = between.iter().any(|(here, there)| here + there == 0);
-        let may_end = *fault == Fault::Kill || ended.code.is_some_and(|code| [0, 1, 75].contains(&code));
-        if is_lost || after != want || !may_end || sums(&scratch).1 != size_of(&after) {
-            failures.push(format!(
-                "{fault:?} at {} number {}: {}\n{between:?}, then {after:?}, sums {:?}\n{}\n{}",
-                call.name,
-                call.number,
-                call.line,
-                sums(&scratch),
-                ended.story(),
-                again.story()
-            ));
-        }
-    }
-    println!(
-        "{care:?}: {} faults at calls of {}, {} failures; {} s",
-        faults.len(),
-        calls.len(),
-        failures.len(),
-        begun.elapsed().as_secs()
-    );
-    assert!(
-        failures.is_empty(),
-        "{} of {} faults:\n\n{}",
-        failures.len(),
-        faults.len(),
-        failures[..failures.len().min(4)].join("\n\n")
-    );
-}
-
-fn size_of(places: &[(usize, usize)]) -> i64 {
-    i64::try_from(places.iter().map(|(here, _)| here).sum::<usize>()).unwrap()
-}
-
-#[test]
-fn faults_at_some_calls_of_an_archive_cost_no_message() {
-    matrix(Care::Archive, Extent::Part { step: 7 });
-}
-
-#[test]
-fn faults_at_some_calls_of_a_restore_cost_no_message() {
-    matrix(Care::Restore, Extent::Part { step: 7 });
-}
-
-#[test]
-#[ignore = "takes minutes: one run for each fault at each system call"]
-fn faults_at_every_call_of_an_archive_cost_no_message() {
-    matrix(Care::Archive, Extent::All);
-}
-
-#[test]
-#[ignore = "takes minutes: one run for each fault at each system call"]
-fn faults_at_every_call_of_a_restore_cost_no_message() {
-    matrix(Care::Restore, Extent::All);
 }

@@ -7,6 +7,7 @@ pub mod huge_mailboxes;
 pub mod interrupted_repair;
 pub mod list;
 mod maildir;
+mod maildir_faults;
 pub mod odd_mailboxes;
 pub mod restore;
 pub mod retention;
