@@ -17,7 +17,7 @@ use crate::error::{Category, Error};
 use crate::lmtp::connection::Connection;
 pub use crate::lmtp::connection::addresses_of;
 pub use crate::lmtp::reply::Lacking;
-pub use crate::lmtp::session::{Answer, Greeting, Parcel};
+pub use crate::lmtp::session::{Answer, Greeting, HandoverStep, Parcel};
 use crate::lmtp::session::{Session, SessionStop};
 use crate::sys::deadline::Deadline;
 
@@ -51,7 +51,7 @@ pub fn is_path(address: &str) -> bool {
 }
 
 /// Hands the message to the first of the servers that can take it. Each has `patience` to ask for the message, and a list of them shares what is
-/// left of the run; the answer to the dot may take the rest of it. `before_end` is called at most once, when everything but the dot is sent.
+/// left of the run; the answer to the dot may take the rest of it. `tell` learns each step, each at most once.
 ///
 /// # Errors
 /// When no server takes the message now.
@@ -60,7 +60,7 @@ pub fn deliver_message<R: Read + Clone>(
     parcel: &Parcel<'_, R>,
     deadline: &Deadline,
     patience: Duration,
-    before_end: &mut dyn FnMut(),
+    tell: &mut dyn FnMut(HandoverStep),
 ) -> Result<Answer, LmtpFailure> {
     let mut tried: Vec<String> = Vec::new();
     for (server, left) in servers.iter().zip((1..=servers.len()).rev()) {
@@ -71,7 +71,7 @@ pub fn deliver_message<R: Read + Clone>(
         let share = deadline.remaining() / u32::try_from(left).unwrap_or(1);
         let until = Instant::now() + share.min(patience);
         let connected = Connection::open(server, deadline, until).map_err(SessionStop::Here);
-        match connected.and_then(|connection| Session::new(connection).deliver(parcel, before_end)) {
+        match connected.and_then(|connection| Session::new(connection).deliver(parcel, tell)) {
             Ok(answer) => return Ok(answer),
             Err(SessionStop::Here(cause)) => tried.push(format!("{server}: {cause}")),
             Err(stop) => return Err(failure(server, stop, &tried)),

@@ -45,6 +45,15 @@ pub enum Answer {
     },
 }
 
+/// How far a message has come that is handed over. Whoever calls can write that down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandoverStep {
+    /// All of it is sent, and the dot goes out next.
+    Ending,
+    /// The server has it.
+    Taken,
+}
+
 /// What a server says of itself, for whoever looks whether it can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
@@ -135,9 +144,13 @@ impl Session {
     pub fn deliver<R: Read + Clone>(
         mut self,
         parcel: &Parcel<'_, R>,
-        before_end: &mut dyn FnMut(),
+        tell: &mut dyn FnMut(HandoverStep),
     ) -> Result<Answer, SessionStop> {
-        let answer = self.hand_over(parcel, before_end)?;
+        let answer = self.hand_over(parcel, tell)?;
+        if answer == Answer::Taken {
+            // First of all: until it is noted, a kill brings the message twice.
+            tell(HandoverStep::Taken);
+        }
         self.quit();
         Ok(answer)
     }
@@ -161,7 +174,7 @@ impl Session {
     fn hand_over<R: Read + Clone>(
         &mut self,
         parcel: &Parcel<'_, R>,
-        before_end: &mut dyn FnMut(),
+        tell: &mut dyn FnMut(HandoverStep),
     ) -> Result<Answer, SessionStop> {
         let (_, extensions) = self.open()?;
         // As far as it is known before each line is looked at (RFC 1870 section 6.1).
@@ -190,7 +203,7 @@ impl Session {
         if let Some(early) = self.send_message(parcel)? {
             return self.stopped_early(&early);
         }
-        before_end();
+        tell(HandoverStep::Ending);
         self.end_message()
     }
 

@@ -15,7 +15,7 @@ use crate::deliver::context::Run;
 use crate::deliver::store::entry::{Entry, Put, Terms};
 use crate::deliver::store::handover_note::{HandoverNote, LeftNote, NoteKey};
 use crate::error::{Category, Error};
-use crate::lmtp::{self, Answer, Lacking, Parcel, Trace};
+use crate::lmtp::{self, Answer, HandoverStep, Lacking, Parcel, Trace};
 use crate::message::address::Address;
 use crate::message::envelope::Sender;
 
@@ -48,20 +48,14 @@ pub fn put_entry<R: Read + Clone>(
         content_bytes: entry.content_bytes,
     };
     let mut note = None;
-    let mut begin_note = || match notes.as_deref().map(|dir| HandoverNote::begin(dir, &key)) {
-        Some(Ok(begun)) => note = Some(begun),
-        Some(Err(e)) => {
-            tracing::debug!(user = run.account.name, cause = %e, "a message may come twice if this run is killed")
-        }
-        None => {}
+    let mut tell = |step| match step {
+        HandoverStep::Ending => note = begin_note(run, notes.as_deref(), &key),
+        HandoverStep::Taken => note.iter_mut().for_each(HandoverNote::set_taken),
     };
     let patience = run.config.mailbox.lock_timeout.duration();
-    let answer = lmtp::deliver_message(servers, &parcel, &run.deadline, patience, &mut begin_note);
+    let answer = lmtp::deliver_message(servers, &parcel, &run.deadline, patience, &mut tell);
     match answer {
-        Ok(Answer::Taken) => {
-            note.iter_mut().for_each(HandoverNote::set_taken);
-            Ok(Put::Done(note))
-        }
+        Ok(Answer::Taken) => Ok(Put::Done(note)),
         // Dropped, the note goes: the message is not there.
         Ok(Answer::Full { what, said }) => {
             let mailbox = names(servers);
@@ -75,6 +69,15 @@ pub fn put_entry<R: Read + Clone>(
             Err(failure.error)
         }
     }
+}
+
+/// Notes that the message is handed over now; nothing where that cannot be written down.
+fn begin_note(run: &Run, notes: Option<&Path>, key: &NoteKey) -> Option<HandoverNote> {
+    HandoverNote::begin(notes?, key)
+        .inspect_err(|e| {
+            tracing::debug!(user = run.account.name, cause = %e, "a message may come twice if this run is killed");
+        })
+        .ok()
 }
 
 /// The note of an earlier run that handed the same over and had an answer; what one without an answer leaves open is logged.
