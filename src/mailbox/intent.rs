@@ -32,7 +32,7 @@ use time::OffsetDateTime;
 use crate::mailbox::intent_text::{AppendProgress, IntentText, MessageSource};
 use crate::mailbox::measure::{AppendExtent, checksum_of};
 use crate::sys::account::host_name;
-use crate::sys::procfs::is_alive;
+use crate::sys::procfs::is_writer_alive;
 
 /// What the names of all notes begin with; behind it stand the process and a number.
 pub(crate) const PREFIX: &str = "user.spoolguard.";
@@ -291,7 +291,7 @@ impl LeftIntent {
             return self.is_own();
         }
         // Of another host's processes nothing is known but that they end.
-        self.noted.host != host_hash() || is_alive(self.pid)
+        self.noted.host != host_hash() || is_writer_alive(self.pid, self.noted.seconds)
     }
 }
 

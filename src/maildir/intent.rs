@@ -22,7 +22,7 @@ use crate::mailbox::intent::{PREFIX, note_names};
 use crate::maildir::name::UniqueName;
 use crate::sys::dirs;
 use crate::sys::filesystem::has_no_links;
-use crate::sys::procfs::is_alive;
+use crate::sys::procfs::is_writer_alive;
 
 /// More than a name in a Maildir takes, in bytes.
 const NOTE_BYTES: usize = 512;
@@ -197,7 +197,7 @@ impl IntentDir {
         if name.pid == std::process::id() {
             return own().iter().any(|own| own == place);
         }
-        i32::try_from(name.pid).is_ok_and(is_alive)
+        i32::try_from(name.pid).is_ok_and(|pid| is_writer_alive(pid, name.seconds))
     }
 }
 

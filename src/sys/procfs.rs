@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Tells whether some process listens at this TCP port, whichever address; none where that cannot be told.
 pub fn listens_at(port: u16) -> Option<bool> {
@@ -49,16 +50,51 @@ fn holder_in(locks: &str, kind: &str, device: u64, inode: u64) -> Option<i32> {
     })
 }
 
+/// The kernel counts the starts of processes in hundredths of a second, whatever its own clock does.
+const TICKS_PER_SECOND: i64 = 100;
+
+/// How much later than a note its process may seem to have begun, in seconds: the times of both are rounded.
+const ROUNDING_SECONDS: i64 = 2;
+
 /// Tells whether a process may still do something. One that has ended, and that nobody asked how, does nothing any more: in a container
 /// whose first process asks nobody, such a process stays. Whoever may not be seen counts as alive.
 pub fn is_alive(pid: i32) -> bool {
-    if kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
-        return false;
+    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH) && !matches!(ProcessStat::read(pid).state, Some('Z' | 'X'))
+}
+
+/// Tells whether the process that wrote a note at `seconds` since 1970 may still do something. A process that began later has its number by
+/// chance: where a container starts anew, numbers come again at once.
+pub fn is_writer_alive(pid: i32, seconds: i64) -> bool {
+    let began = ProcessStat::read(pid).began_seconds();
+    is_alive(pid) && began.is_none_or(|began| began <= seconds + ROUNDING_SECONDS)
+}
+
+/// What the kernel says of a process; nothing where it may not be seen.
+struct ProcessStat {
+    state: Option<char>,
+    /// When it began, on the clock that counts from the start of the machine.
+    start_ticks: Option<i64>,
+}
+
+impl ProcessStat {
+    fn read(pid: i32) -> Self {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name before the state may have any characters.
+        let fields = stat.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default();
+        let mut fields = fields.split(' ');
+        Self {
+            state: fields.next().and_then(|state| state.chars().next()),
+            start_ticks: fields.nth(18).and_then(|ticks| ticks.parse().ok()),
+        }
     }
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before it may have any characters.
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    !matches!(state, Some('Z' | 'X'))
+
+    /// When it began, in seconds since 1970; none where that cannot be told. The kernel's clock is asked, and not /proc/uptime, which may
+    /// be that of a container.
+    fn began_seconds(&self) -> Option<i64> {
+        let since_boot = clock_gettime(ClockId::Boottime).tv_sec;
+        let age_seconds = since_boot - self.start_ticks? / TICKS_PER_SECOND;
+        (age_seconds >= 0).then(|| clock_gettime(ClockId::Realtime).tv_sec - age_seconds)
+    }
 }
 
 /// The program of a process, as ` (mutt)`; nothing where it may not be seen.
@@ -79,7 +115,7 @@ mod tests {
     use std::net::TcpListener;
     use std::process::{Command, Stdio};
 
-    use super::{FCNTL_LOCK, FLOCK_LOCK, holder_in, is_alive, listens_at};
+    use super::{FCNTL_LOCK, FLOCK_LOCK, holder_in, is_alive, is_writer_alive, listens_at};
 
     #[test]
     fn whoever_has_ended_is_not_alive_though_nobody_waited() {
@@ -90,6 +126,9 @@ mod tests {
             .unwrap_or_else(|e| unreachable!("{e}"));
         let pid = i32::try_from(child.id()).unwrap_or(0);
         assert!(is_alive(pid));
+        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        assert!(is_writer_alive(pid, now));
+        assert!(!is_writer_alive(pid, now - 10), "it began after that");
         drop(child.stdin.take());
         let id = nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(pid));
         let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;

@@ -16,6 +16,7 @@ pub mod neighbours;
 pub mod nfs;
 pub mod nonsense;
 pub mod order;
+pub mod reused_numbers;
 pub mod setgid;
 pub mod shared_directories;
 pub mod slow;
