@@ -275,6 +275,10 @@ fn try_one(scene: &Scene, strace: &Path, attempt: &Attempt<'_>, tally: &mut Tall
     let other = scene.other(&scratch).go();
     other.succeeds();
     scene.has_no_lock(&scratch, &other);
+    // Where no call of a kind works, the next count finds out what is missing.
+    if !matches!(fault, Fault::ErrorsFrom(_)) {
+        scene.size_file_is_true(&scratch, &other);
+    }
     // The same again, sent on purpose, must come: no note is left that stops it. An error elsewhere leaves none.
     if matches!(fault, Fault::Error(_) | Fault::ErrorsFrom(_)) && !call.name.contains("xattr") {
         return;

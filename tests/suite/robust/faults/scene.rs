@@ -247,6 +247,28 @@ impl Scene {
         count
     }
 
+    /// Checks that `maildirsize`, where there is one, comes to what lies in the Maildir.
+    pub fn size_file_is_true(&self, scratch: &Scratch, ended: &Ended<'_>) {
+        let maildir = scratch.path(MAILDIR);
+        let Ok(text) = fs::read_to_string(maildir.join("maildirsize")) else {
+            return;
+        };
+        let number = |word: &str| word.parse::<i64>().unwrap();
+        let sums = text.lines().skip(1).fold((0, 0), |(bytes, count), line| {
+            let (more_bytes, more) = line.split_once(' ').unwrap();
+            (bytes + number(more_bytes), count + number(more))
+        });
+        let parts = ["new", "cur"].map(|part| fs::read_dir(maildir.join(part)).unwrap());
+        let lying = parts.into_iter().flatten().fold((0, 0), |(bytes, count), entry| {
+            let length = entry.unwrap().metadata().unwrap().len();
+            (bytes + i64::try_from(length).unwrap(), count + 1)
+        });
+        ended.check(
+            sums == lying,
+            &format!("maildirsize comes to {sums:?} for {lying:?}\n{text}"),
+        );
+    }
+
     fn began_empty(&self, name: &str) -> bool {
         name == "admin" && self.goal != Goal::Admin
             || self.name == "deliver_new_mailbox"
