@@ -93,6 +93,14 @@ pub const STORIES: &[Story] = &[
         play: |stage| behind_lmtp(stage, server_is_stopped),
     },
     Story {
+        name: "restarted",
+        title: "the LMTP server is restarted in the middle of 200 deliveries: all are there once",
+        hooks: &[Hook::DotForward, Hook::Command],
+        delivers: true,
+        only: SERVERS,
+        play: |stage| behind_lmtp(stage, server_is_restarted),
+    },
+    Story {
         name: "rcpt-full-lmtp",
         title: "who is over the quota of Dovecot is refused at RCPT, and nobody gets a bounce",
         hooks: &[Hook::Command],
@@ -150,6 +158,42 @@ fn server_is_stopped(stage: &mut Stage) {
     stage.flush("a.test");
     stage.expect_rest(0);
     stage.expect_mail("a@a.test", 2);
+    stage.expect_mail("s@s.test", 0);
+}
+
+/// Restarts it at two points of a long row of letters, the second time with a pause in which letters are deferred.
+fn server_is_restarted(stage: &mut Stage) {
+    stories::a_and_s(stage);
+    stage.deliver("a.test", "a");
+    stage.start();
+    let server = server(stage);
+    for number in 1..=stories::MANY {
+        stage.send("s.test", "s@s.test", "a@a.test");
+        match number {
+            60 => {
+                server.stop(stage.lab.at("a.test"));
+                server.start(stage.lab.at("a.test"));
+            }
+            120 => server.stop(stage.lab.at("a.test")),
+            150 => server.start(stage.lab.at("a.test")),
+            _ => {}
+        }
+    }
+    stage.settle_many(20 * stories::MANY, stories::CALM);
+    let deferred = stage.lab.queued();
+    stage.flush("a.test");
+    stage.settle_many(20 * stories::MANY, stories::CALM);
+    let (readable, twice) = stories::readable(stage);
+    stage.count(format!(
+        "{} letters, {deferred} of them deferred while {} was down: {readable} there, {} twice",
+        stories::MANY,
+        stage.system(),
+        twice.len()
+    ));
+    stage.check(deferred > 0, "some came while it was down");
+    stage.check_equal("letters that a can read", readable, stories::MANY);
+    stage.check_equal("letters that a has more than once", twice, Vec::new());
+    stage.expect_rest(0);
     stage.expect_mail("s@s.test", 0);
 }
 

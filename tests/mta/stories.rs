@@ -787,10 +787,10 @@ fn admin_is_dead(stage: &mut Stage) {
 }
 
 /// How many letters are written to a while b is dead.
-const MANY: usize = 200;
+pub const MANY: usize = 200;
 
 /// How long those may take to come to rest.
-const CALM: Duration = Duration::from_secs(40);
+pub const CALM: Duration = Duration::from_secs(40);
 
 /// Keeps a copy, and sends on what has not been here before, as procmailex(5) prints it.
 const X_LOOP: &str = "\
@@ -831,7 +831,7 @@ fn drown(stage: &mut Stage) {
 }
 
 /// How many of the many letters are in a's mailbox, and which of them more than once.
-fn readable(stage: &Stage) -> (usize, Vec<usize>) {
+pub fn readable(stage: &Stage) -> (usize, Vec<usize>) {
     let mail = stage.mail("a.test", "a");
     let times = |n: usize| mail.matches(&format!("The words of serial-{n:02},")).count();
     (
