@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
+use mail_parser::decoders::html::add_html_token;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::parsers::MessageStream;
 
@@ -12,6 +13,9 @@ use crate::message::{Field, Message};
 
 /// As much of one header value as is looked at.
 const VALUE_BYTES: usize = 4 * 1024;
+
+/// The longest name of a character in HTML is `CounterClockwiseContourIntegral`.
+const ENTITY_BYTES: usize = 31;
 
 /// As much of one text part as is looked at.
 const TEXT_BYTES: usize = 64 * 1024;
@@ -200,9 +204,8 @@ fn without_tags(html: &str) -> String {
                     .and_then(|at| rest.get(at..))
                     .unwrap_or_default();
             }
-            "br" | "br/" | "p" | "/p" | "/div" | "/tr" | "/td" | "/li" | "/h1" | "/h2" | "/h3" | "/pre" => {
-                out.push('\n')
-            }
+            "br" | "br/" | "p" | "/p" | "/div" | "/tr" | "/td" | "/li" | "/h1" | "/h2" | "/h3" | "/pre"
+            | "blockquote" | "/blockquote" => out.push('\n'),
             _ if inside.contains('@') && !inside.contains('=') => {
                 out.push('<');
                 out.push_str(inside);
@@ -212,20 +215,34 @@ fn without_tags(html: &str) -> String {
         }
     }
     out.push_str(rest);
-    if !out.contains('&') {
-        return out;
+    if out.contains('&') { decode_entities(&out) } else { out }
+}
+
+/// Every character that HTML has a name or a number for, as itself; a blank that does not break is a blank.
+fn decode_entities(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        let (before, entity) = rest.split_at(at);
+        out.push_str(before);
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '#';
+        let length = 1 + entity
+            .chars()
+            .skip(1)
+            .take(ENTITY_BYTES)
+            .take_while(|c| is_name(*c))
+            .count();
+        let end = length + usize::from(entity.as_bytes().get(length) == Some(&b';'));
+        let (entity, behind) = entity.split_at(end);
+        match entity {
+            "&nbsp;" | "&#160;" | "&#xa0;" | "&#xA0;" => out.push(' '),
+            // It stays where it is none.
+            entity => add_html_token(&mut out, entity.as_bytes(), false),
+        }
+        rest = behind;
     }
-    [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&nbsp;", " "),
-        ("&#43;", "+"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&amp;", "&"),
-    ]
-    .iter()
-    .fold(out, |text, (from, to)| text.replace(from, to))
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]
@@ -287,7 +304,15 @@ mod tests {
 
     #[test]
     fn parts_are_decoded_and_freed_from_tags() {
-        let cases: [(&[u8], &str); 4] = [
+        let cases: [(&[u8], &str); 6] = [
+            (
+                b"Content-Type: text/html\n\n<span>f&uuml;r it&#x27;s &#228; R&amp;D &amp;lt; &bogus; & so</span>",
+                "f\u{fc}r it's \u{e4} r&d &lt; &bogus; & so",
+            ),
+            (
+                b"Content-Type: text/html\n\n<p>thanks<blockquote>it is broken</blockquote>Ann",
+                "thanks it is broken ann",
+            ),
             (b"Content-Transfer-Encoding: base64\n\naGVs\nbG8h", "hello!"),
             (b"Content-Transfer-Encoding: quoted-printable\n\nhe=\nl=6Co!", "hello!"),
             (
