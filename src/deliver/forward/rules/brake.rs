@@ -9,7 +9,8 @@
 //!
 //! | sign that this message was caused by that forward | step |
 //! |---|---|
-//! | it answers it by Message-ID, or has it attached, or holds its whole text, and whoever wrote it neither wrote nor got that message | 10 |
+//! | it answers, names, attaches or quotes that message, and whoever wrote it neither wrote nor got that one | 10 |
+//! | the same, where its writer wrote that one too, and that was caused itself: within two minutes, later | 10, 1 |
 //! | it came from the destination's domain or through its hosts, and repeats the text of that message | 10 |
 //! | the same, or an automatic answer, and its subject is that one's with words around it | 10 |
 //! | an automatic answer within ten minutes, from who sent the last one | 10 |
@@ -173,12 +174,7 @@ impl Weighing<'_> {
     fn heaviest(&self, causes: &[Past]) -> (u32, u32) {
         let mut all = vec![(0, 0)];
         if !self.sketch.is_list {
-            all.extend(
-                causes
-                    .iter()
-                    .filter(|p| !self.takes_part(p))
-                    .map(|p| (p.sketch.weight, 10)),
-            );
+            all.extend(causes.iter().filter_map(|past| self.step_behind(past)));
         }
         all.extend(self.by_answer());
         if self.is_known() {

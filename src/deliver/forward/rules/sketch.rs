@@ -14,7 +14,9 @@ use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
 use crate::message::key::of_id;
 use crate::message::mime::{MimeParts, PartKind};
-use crate::message::text::{decode_transfer_encoding, decoded_value, normalize_words};
+use crate::message::text::{
+    decode_transfer_encoding, decoded_value, normalize_words, part_text, starts_with_ignoring_case,
+};
 
 /// As many words of a subject are remembered.
 pub const SUBJECT_WORDS: usize = 10;
@@ -22,6 +24,9 @@ pub const SUBJECT_WORDS: usize = 10;
 /// As many people of a header, and pieces of a text.
 const PEOPLE: usize = 16;
 const TEXT_PIECES: usize = 8;
+
+/// As many texts of a message are compared, the first ones: as plain text, as HTML, and two that are attached.
+const TEXTS: usize = 4;
 
 /// As many Message-IDs that a message names are looked up, the last ones.
 const REFERENCES: usize = 20;
@@ -55,6 +60,8 @@ pub struct Sketch {
     pub text: Vec<u32>,
     /// How many pieces it has in all.
     pub pieces: usize,
+    /// The pieces that it begins with.
+    pub head: Vec<u32>,
 }
 
 impl Sketch {
@@ -78,7 +85,9 @@ impl Sketch {
             list.iter().for_each(|number| push_digits(&mut text, *number, digits));
             text.push('.');
         }
-        text + &format!("{}.{}", self.hops, self.pieces)
+        text += &format!("{}.{}.", self.hops, self.pieces);
+        self.head.iter().for_each(|piece| push_digits(&mut text, *piece, 8));
+        text
     }
 
     /// Reads a sketch; none where it is damaged.
@@ -110,8 +119,9 @@ impl Sketch {
             people: short(people),
             text: numbers(pieces, 8).collect(),
             hops: part()?.parse().ok()?,
-            // Earlier versions wrote none.
+            // Earlier versions wrote none of these.
             pieces: part().and_then(|count| count.parse().ok()).unwrap_or(0),
+            head: part().map(|pieces| numbers(pieces, 8).collect()).unwrap_or_default(),
         })
     }
 
@@ -153,12 +163,14 @@ pub struct Arrival {
     pub from: Option<Address>,
     /// The Message-IDs that it answers, as the history has them.
     pub references: Vec<String>,
-    /// Those of the messages that lie inside it, whole or as a header.
+    /// Those of the messages that lie inside it, whole or as a header, and those that its text names.
     pub attached: Vec<String>,
     /// Every word of the subject.
     pub words: Vec<u16>,
-    /// Every piece of the text.
+    /// Every piece of its texts.
     pub pieces: BTreeSet<u32>,
+    /// Those that stand in one of them more than once.
+    pub repeated: BTreeSet<u32>,
     /// The domains of all hosts that it came through.
     hosts: BTreeSet<String>,
     /// The domains of the user's own addresses.
@@ -207,14 +219,23 @@ impl Arrival {
         arrival.words = subject_words(&subject).collect();
         let parts = MimeParts::of(message);
         arrival.attached = attached_ids(&parts).take(REFERENCES).collect();
-        arrival.pieces = hash_pieces(&parts);
+        // Newsletters are long, nobody answers with one, and they have everything twice.
+        let most = if arrival.sketch.is_list { 1 } else { TEXTS };
+        let texts: Vec<String> = parts.all(PartKind::Text).take(most).map(part_text).collect();
+        arrival
+            .attached
+            .extend(texts.iter().flat_map(|text| written_ids(text)).take(REFERENCES));
+        let text = hash_pieces(&texts);
+        arrival.pieces = text.all;
+        arrival.repeated = text.repeated;
         arrival.sketch.from = arrival.from.as_ref().map_or(0, |from| hash_text(&whole_address(from)));
         arrival.sketch.is_auto_reply = matches!(judgement.verdict, Verdict::AutoReply(_));
         arrival.sketch.subject = subject_words(&subject).take(SUBJECT_WORDS).collect();
         arrival.sketch.people = people.into_iter().take(PEOPLE).collect();
         // The smallest are the same ones wherever the text is found again.
-        arrival.sketch.pieces = arrival.pieces.len();
-        arrival.sketch.text = arrival.pieces.iter().take(TEXT_PIECES).copied().collect();
+        arrival.sketch.pieces = text.main.len();
+        arrival.sketch.text = text.main.into_iter().take(TEXT_PIECES).collect();
+        arrival.sketch.head = text.head;
         arrival
     }
 
@@ -335,6 +356,13 @@ fn attached_ids(parts: &MimeParts<'_>) -> impl Iterator<Item = String> {
         let bytes = decode_transfer_encoding(part.body(), &encoding);
         of_id(&Message::new(&bytes).first("Message-ID")?)
     })
+}
+
+/// The Message-IDs that a text names as such, as desks and `Forward inline` do with a header.
+fn written_ids(text: &str) -> impl Iterator<Item = String> {
+    let is_named = |line: &&str| starts_with_ignoring_case(line.trim_start_matches(['>', ' ', '*']), "message-id");
+    let lines = text.lines().filter(is_named);
+    lines.filter_map(|line| of_id(line.split_once(':')?.1))
 }
 
 fn ids(text: &str) -> impl Iterator<Item = String> {

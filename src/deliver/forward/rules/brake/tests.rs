@@ -1,5 +1,7 @@
 //! Responders of many kinds at every speed, and people of every kind: the first end, the second pass. Time is simulated.
 
+mod quoting;
+
 use std::collections::BTreeSet;
 
 use super::{Brake, weigh_arrival};
@@ -47,7 +49,10 @@ impl Traffic {
             .past
             .get(self.past.len().saturating_sub(RECENT)..)
             .unwrap_or_default();
-        let is_cause = |id: &Option<String>| id.as_ref().is_some_and(|id| arrival.attached.contains(id));
+        let is_cause = |id: &Option<String>| {
+            id.as_ref()
+                .is_some_and(|id| arrival.attached.contains(id) || arrival.references.contains(id))
+        };
         let sent = self
             .past
             .iter()
