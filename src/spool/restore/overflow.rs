@@ -6,7 +6,6 @@
 use crate::deliver::{self, access, overflow};
 use std::io;
 
-use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::archive::messages::Archived;
@@ -35,6 +34,7 @@ use crate::spool::context::RunMode;
 use crate::spool::merge::Merge;
 use crate::spool::merge::known::Sameness;
 use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTarget, ReadState, Stop};
+use crate::spool::restore::report::OverflowLine;
 use crate::sys::account;
 use crate::sys::message_buffer::HEAD_BYTES;
 
@@ -73,21 +73,6 @@ struct OverflowPart {
     messages: u64,
     /// How many stay, for want of room.
     stay: u64,
-}
-
-/// What is printed for programs. The keys are a promise.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-enum OverflowLine<'a> {
-    Overflow {
-        user: &'a str,
-        mailbox: String,
-        done: bool,
-        restored: u64,
-        bytes: u64,
-        remaining: u64,
-        note: Option<&'a str>,
-    },
 }
 
 /// Whether it is done by now.

@@ -46,6 +46,21 @@ pub(super) enum RestoreLine<'a> {
     },
 }
 
+/// The same of an overflow.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(super) enum OverflowLine<'a> {
+    Overflow {
+        user: &'a str,
+        mailbox: String,
+        done: bool,
+        restored: u64,
+        bytes: u64,
+        remaining: u64,
+        note: Option<&'a str>,
+    },
+}
+
 /// What became of one mailbox, for people.
 pub(super) fn mailbox_text(mode: RunMode, mailbox: &str, source: &str, tally: MergeTally, aside: u64) -> String {
     let done = match mode {
