@@ -227,7 +227,7 @@ fn virtual_transport(host: &Host, domain: &str) -> (String, String) {
         .filter(|line| !line.starts_with('#') && !line.is_empty())
         .collect();
     let (service, settings) = lines.split_at(2);
-    let mailboxes = format!("ann@{domain} ann\nbob@{domain} bob\n");
+    let mailboxes = format!("ann@{domain} spoolguard:\nbob@{domain} spoolguard:\n");
     host.write("etc/postfix/mailboxes", &mailboxes);
     let settings = settings.join("\n").replace("example.org", domain);
     (
