@@ -233,7 +233,7 @@ pub struct Selection {
     #[arg(required_unless_present = "overflow", value_name = "ARCHIVE|USER")]
     pub archives: Vec<PathBuf>,
     /// What lies in the user's overflow, oldest first, as far as it fits
-    #[arg(long, conflicts_with_all = ["archives", "list", "since", "until", "from", "message_id", "ignore_quota"])]
+    #[arg(long, conflicts_with_all = ["list", "since", "until", "from", "message_id", "ignore_quota"])]
     pub overflow: bool,
     /// List what is in them, and put nothing back
     #[arg(long)]

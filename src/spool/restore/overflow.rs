@@ -43,25 +43,35 @@ const BEGINNINGS: u32 = 5;
 
 /// Runs the command: 0 when nothing is left in the overflow, 1 when something is.
 pub fn run(selection: &Selection, everywhere: &Everywhere) -> Status {
-    let who = Who {
-        user: selection.user.clone(),
-        ..Who::default()
-    };
-    let store = selection.mailbox.clone();
     let consent = Consent::of(&selection.changing.agreement, everywhere);
     let form = OutputForm::from_flag(selection.changing.json);
-    let known = selection
-        .user
-        .as_deref()
-        .map_or(Ok(()), |name| account::find_subject(name).map(drop));
-    let run = known
-        .and_then(|()| deliver::begin_run())
-        .and_then(|deadline| Run::prepare_to_deliver(&who, store, everywhere, deadline, None));
-    match run.and_then(|run| all(&run, consent, form)) {
+    match prepare(selection, everywhere).and_then(|run| all(&run, consent, form)) {
         Ok(status) => status,
         Err(e) => {
             print_error(&e);
             e.command_status()
+        }
+    }
+}
+
+fn prepare(selection: &Selection, everywhere: &Everywhere) -> Result<Run, Error> {
+    let user = named_user(selection)?;
+    if let Some(name) = &user {
+        account::find_subject(name)?;
+    }
+    let who = Who { user, ..Who::default() };
+    Run::prepare_to_deliver(&who, selection.mailbox.clone(), everywhere, deliver::begin_run()?, None)
+}
+
+/// The user whose overflow it is, with or without `--user` before the name.
+fn named_user(selection: &Selection) -> Result<Option<String>, Error> {
+    match (&selection.user, selection.archives.as_slice()) {
+        (user, []) => Ok(user.clone()),
+        (None, [name]) => Ok(Some(name.to_string_lossy().into_owned())),
+        (_, names) => {
+            let last = names.last().map(|name| name.display().to_string()).unwrap_or_default();
+            let cause = "an overflow is one user's";
+            Err(Error::new(Category::Arguments, "put back the overflow of", last, cause).hint("name one user"))
         }
     }
 }
@@ -73,6 +83,8 @@ struct OverflowPart {
     messages: u64,
     /// How many stay, for want of room.
     stay: u64,
+    /// Why they stay, where somebody else says so.
+    why: Option<String>,
 }
 
 /// Whether it is done by now.
@@ -84,6 +96,7 @@ enum OverflowMoved {
 
 fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: OverflowMoved, note: Option<&str>) {
     let mailbox = run.store.to_string();
+    let note = note.or(part.why.as_deref());
     let (count, bytes) = (part.messages, part.ranges.bytes());
     match form {
         OutputForm::Json => {
@@ -111,7 +124,7 @@ fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: OverflowMoved, n
                 what_remains(&message_count_text(part.stay), part.stay)
             )));
             if let Some(note) = note {
-                print_line(note);
+                print_line(&make_visible(note));
             }
         }
     }
@@ -208,10 +221,13 @@ fn put_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, E
     Err(Error::new(Category::Mailbox, "put back into", path.display(), cause))
 }
 
-/// Hands the first messages to the LMTP server, up to one that it has no room for. A rehearsal counts them all: only the server knows.
+/// Hands the first messages to the LMTP server, up to one that it has no room for. A rehearsal counts them all, and says so.
 fn hand_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
     let (mut part, mut is_full) = (OverflowPart::default(), false);
+    if mode == RunMode::Rehearse {
+        part.why = Some("the server alone knows how many it has room for".to_owned());
+    }
     let seen = look.as_view();
     let mut mbox = MboxReader::new(&seen, HEAD_BYTES).map_err(fail)?;
     while let Some(stored) = mbox.next().map_err(fail)? {
@@ -220,10 +236,14 @@ fn hand_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, 
             run.deadline.begin_again();
             match put_one(run, look, &range) {
                 Ok(Put::Done(receipt)) => receipt.keep(run),
-                Ok(Put::Full(_)) => is_full = true,
+                Ok(Put::Full(_)) => {
+                    part.why = Some("the server says that the mailbox has no room for the next one".to_owned());
+                    is_full = true;
+                }
                 // What the server has must leave the overflow all the same.
                 Err(e) if part.messages > 0 => {
                     tracing::warn!(user = run.account.name, note = %e, "the others stay in the overflow");
+                    part.why = Some(e.to_string());
                     is_full = true;
                 }
                 Err(e) => return Err(e),

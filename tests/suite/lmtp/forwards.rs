@@ -92,7 +92,7 @@ fn what_is_refused_is_kept_behind_the_server() {
 #[test]
 fn the_overflow_returns_behind_the_server() {
     let full = || Plan::at("end", say("552 5.2.2 full"));
-    let (mut scratch, server) = behind(vec![full(), full(), Plan::good(), full(), Plan::good()]);
+    let (mut scratch, server) = behind(vec![full(), full(), full(), Plan::good()]);
     scratch.change("quota.when_full", "\"overflow\"");
     // It is put back by hand here.
     let deliver = |text: &str| {
@@ -103,8 +103,25 @@ fn the_overflow_returns_behind_the_server() {
     std::fs::write(scratch.path("state/returning").join(crate::support::user_name()), "").unwrap();
     deliver("one");
     // The notice about it finds no room either.
-    let restore = || scratch.run(&["spool", "restore", "--overflow", "--yes"]).go();
-    restore().ends_with(0);
+    let user = crate::support::user_name();
+    let restore = |flags: &[&str]| {
+        let words = ["spool", "restore", "--overflow", &user];
+        scratch.run(&words).with(flags).go()
+    };
+    let says = |flags: &[&str], status: i32, what: &str| {
+        let ended = restore(flags);
+        let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+        ended.ends_with(status).check(text.contains(what), what);
+    };
+    says(&["-n"], 0, "the server alone knows how many it has room for");
+    says(
+        &["--yes"],
+        1,
+        "the server says that the mailbox has no room for the next one",
+    );
+    assert!(server.stored().is_empty());
+    says(&["--yes"], 0, "put 1 message");
+    restore(&["--yes", "another"]).ends_with(64).mentions("name one user");
     assert_eq!(server.stored().len(), 1);
     assert!(contains(&server.stored()[0], b"\r\n.one\r\nFrom here\r\n"));
     assert!(
