@@ -20,6 +20,7 @@ use crate::maildir::departure::MaintenanceLock;
 use crate::maildir::directory::Maildir;
 use crate::maildir::view::MaildirView;
 use crate::message::Message;
+use crate::output::shell::quote_word;
 use crate::spool::context::{RunMode, SpoolRun, tell_wait};
 use crate::spool::merge::Merge;
 use crate::spool::merge::into_maildir::MaildirMerge;
@@ -125,6 +126,9 @@ impl PutBack<'_> {
             Owner::Trusted(own) => path.symlink_metadata().map_or(own, |stat| stat.uid()),
         };
         let is_absent = path.symlink_metadata().is_err();
+        if is_absent && Uid::effective().as_raw() != uid {
+            return (MergeTally::default(), Err(no_maildir(path, uid).into()));
+        }
         if self.mode == RunMode::Rehearse && is_absent {
             // Nothing is made, and all of it would be new.
             return self.merge_mbox(path, destination, offer);
@@ -224,11 +228,15 @@ fn open_maildir(path: &Path, uid: u32) -> Result<Maildir, Error> {
     if Uid::effective().as_raw() == uid {
         return Maildir::open_or_make(path, uid);
     }
-    let gone = || {
-        Error::new(Category::Mailbox, "restore into", path.display(), "there is no Maildir")
-            .hint("make it once as its user, with maildirmake, or by a delivery")
-    };
-    Maildir::open(path, uid)?.ok_or_else(gone)
+    Maildir::open(path, uid)?.ok_or_else(|| no_maildir(path, uid))
+}
+
+fn no_maildir(path: &Path, uid: u32) -> Error {
+    let parts = ["", "tmp", "new", "cur"].map(|part| quote_word(&path.join(part).display().to_string()));
+    Error::new(Category::Mailbox, "restore into", path.display(), "there is no Maildir").hint(format!(
+        "a delivery makes it, or: install -d -m 700 -o {uid} {}",
+        parts.join(" ")
+    ))
 }
 
 /// A mailbox that was removed is made again as its user's, where root does this.

@@ -475,6 +475,25 @@ fn two_hosts_without_a_common_flock_cost_no_message() {
 }
 
 #[test]
+fn a_users_maildir_that_is_missing_is_told_in_advance() {
+    if !is_root() {
+        return skip("needs root");
+    }
+    let scratch = filled();
+    archive_old(&scratch).go().ends_with(0);
+    let archive = only_archive(&scratch).display().to_string();
+    for how in ["-n", "--yes"] {
+        let ended = scratch
+            .run(&["spool", "restore", how, "--user", "nobody", &archive])
+            .go();
+        ended
+            .check(ended.code != Some(0), "it cannot be done")
+            .mentions("there is no Maildir; a delivery makes it, or: install -d -m 700 -o 65534 /");
+        assert!(!scratch.path("mail/nobody").exists());
+    }
+}
+
+#[test]
 fn root_cares_for_a_users_maildir_and_leaves_it_the_users() {
     if !is_root() {
         return skip("needs root");
