@@ -97,7 +97,11 @@ pub fn find_subject(name: &str) -> Result<Account, Error> {
 
 /// That nobody is called so, for whoever typed the name.
 pub fn unknown_user(name: &str) -> Error {
-    Error::new(Category::Arguments, "find user", name, "there is no such user")
+    let unknown = Error::new(Category::Arguments, "find user", name, "there is no such user");
+    match name.contains('@') {
+        true => unknown.hint("run this as the user who delivers for virtual users ([mailbox] user)"),
+        false => unknown,
+    }
 }
 
 /// Who runs this, for what delivers nothing: one of several names will do, and a name service that is away keeps nobody from looking.

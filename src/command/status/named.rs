@@ -19,7 +19,10 @@ pub fn refuse_unknown(who: &Who) -> Result<(), Error> {
 }
 
 fn nobody(name: &str) -> Error {
-    account::unknown_user(name).hint("an alias is named with --as")
+    match name.contains('@') {
+        true => account::unknown_user(name),
+        false => account::unknown_user(name).hint("an alias is named with --as"),
+    }
 }
 
 /// Refuses a name that neither the system knows nor a virtual mailbox has.

@@ -432,6 +432,11 @@ fn a_user_whom_nobody_knows_is_an_error() {
             .ends_with(64)
             .mentions("cannot find user nobody-is-called-so: there is no such user; an alias is named with --as");
     }
+    scratch
+        .run(&["status", "--user", "ann@v.test"])
+        .go()
+        .ends_with(64)
+        .mentions("there is no such user; run this as the user who delivers for virtual users");
     if crate::support::is_root() {
         return;
     }
