@@ -32,6 +32,7 @@ mod opensmtpd;
 mod owners;
 mod package;
 mod postfix;
+mod queue_cost;
 mod rcpt;
 mod sendmail;
 mod sieve;

@@ -10,6 +10,7 @@ use crate::alias;
 use crate::desk;
 use crate::owners;
 use crate::package;
+use crate::queue_cost;
 use crate::rcpt;
 use crate::stage::{GUARD, Hook, Stage};
 use crate::tokens;
@@ -384,6 +385,14 @@ pub const STORIES: &[Story] = &[
         play: rcpt::play_run,
     },
     Story {
+        name: "home_mailbox",
+        title: "what a letter costs from the queue into a Maildir",
+        hooks: &[Command],
+        delivers: true,
+        only: &["postfix"],
+        play: queue_cost::play,
+    },
+    Story {
         name: "virtual",
         title: "virtual users: mailboxes with the names of addresses",
         hooks: &[Command],
@@ -402,7 +411,7 @@ pub const STORIES: &[Story] = &[
 ];
 
 /// Stories that are told only when a filter names them: they take minutes, and the others have all that is in them.
-pub const BY_NAME: &[&str] = &["S10-hooks"];
+pub const BY_NAME: &[&str] = &["S10-hooks", "home_mailbox"];
 
 /// The sender and a, with the administrator at a's host.
 pub fn a_and_s(stage: &mut Stage) {
