@@ -214,8 +214,8 @@ pub const POLICY: &[&str] = &[
     "interne e mail", "uso interno", "usage interne", "internen gebrauch", "intern bruk", "intern brug", "internt bruk", "belso hasznal",
     "interni pouz", "vnitrni post", "vnitrniho pouz",
     // Fraud, other ways in, people who may post, lines that change their address
-    "truff", "estafa ", "betrug", "oszust", "мошенн", "шахрай", "измам", "詐欺", "诈骗", "詐騙", "사기 ", "사기성", "bedrag", "svindel", "huijaus", "podvod",
-    "csalas", "dolandir", "escroqu", "arnaque", "inselator", "prevar", "απατη", "הונאה", "احتيال", "scam", "can post ",
+    "truff", "estafa ", "betrug", "oszust", "мошенн", "шахрай", "измам", "詐欺", "诈骗", "詐騙", "사기 ", "사기성", "bedrageri", "bedrog ", "svindel", "huijaus", "podvod",
+    "csalas", "dolandir", "escroqu", "arnaque", "inselator", "prevara ", "prevare ", "prijevar", "απατη", "הונאה", "احتيال", "scam ", "scams ", "scammer", "can post ",
     "may post ", "to post ", "outsider", "closed to ", "динамич", "динаміч", "firmad", "firmato", "firmata",
 ];
 

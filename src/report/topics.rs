@@ -79,9 +79,47 @@ pub const TOPICS: &[(Topic, &[&str])] = &[
 
 #[rustfmt::skip]
 const RELAY: &[&str] = &[
-    "relaying denied", "relay is not permitted", "relay is not allowed", "relay denied", "relay access denied", "relaying not allowed", "relay not permitted", "permitted to relay", "allowed to relay", "relaying not permitted",
-    "relaying is not", "relay not allowed", "unable to relay", "cannot relay", "can not relay", "not relay", "no relay",
-    "as a relay but", "rcpthosts", "not a gateway", "find a gateway",
+    "permitted to relay", "allowed to relay", "unable to relay", "cannot relay", "can not relay", "not relay", "no relay", "relaying is not",
+    "as a relay but",
+    "rcpthosts", "not a gateway", "find a gateway",
+];
+
+/// Words for handing mail on for strangers. Most languages have the English one.
+#[rustfmt::skip]
+pub const RELAYING: &[&str] = &[
+    "relay", "relais ", "retransmis", "reencamin", "ретрансляц", "пересылк", "中继", "中繼", "轉發", "转发", "中継", "릴레이",
+];
+
+/// Words that forbid, or refuse, beside `REFUSED`.
+#[rustfmt::skip]
+pub const FORBIDDEN: &[&str] = &[
+    "not permitted", "not allowed", "not possible", "not supported", "disallow", "prohibit", "forbidden", "disabled", "no permit", "prohibid", "denegad",
+    "proibid", "negad", "nao permit", "vietat", "negat", "non consent", "non permess", "interdit", "non autor", "pas autor", "nicht erlaubt",
+    "nicht gestattet", "verboten", "verweigert", "untersagt", "niet toegestaan", "verboden", "ej tillat", "inte tillat", "ikke tillat",
+    "ikke tilladt", "zabronion", "niedozwol", "zakazan", "nepovolen", "tiltott", "nem engedely", "yasak", "izin verilm", "запрещ",
+    "заборон", "禁止", "不允许", "不允許", "できません", "허용되지", "금지",
+];
+
+/// Words that tell of a fault, of what is asked on the way: a directory, a database.
+pub const FAULT: &[&str] = &[
+    "error",
+    "fail",
+    "down ",
+    "trouble",
+    "problem",
+    "unavail",
+    "not available",
+    "unreach",
+    "time",
+    "server",
+    "bind",
+    "connect",
+    "busy",
+    "lookup",
+    "quer",
+    "not respond",
+    "not answer",
+    "not reach",
 ];
 
 /// Words for what is blocked; of whom, another word tells.
@@ -123,7 +161,7 @@ const EXPIRED: &[&str] = &[
     "connection closed", "connection dropped", "connection failed", "lost connection", "no route to host", "no route to network", "network is unreachable",
     "host is unreachable", "unreachable network", "unreachable host", "network error", "not responding", "not respond",
     "no response", "no answer", "could not connect", "can not connect", "cannot connect", "unable to connect", "failed to connect",
-    "retry time", "retries", "been failing", "in the queue", "in queue", "delayed", "delivery time", "too old", "servfail", "ldap", "internal error", "internal server", "internal trouble", "server failed", "server error", "system error",
+    "retry time", "retries", "been failing", "in the queue", "in queue", "delayed", "delivery time", "too old", "servfail", "internal error", "internal server", "internal trouble", "server failed", "server error", "system error",
     "server failure", "query failed", "dns error", "dns failure", "dns server", "dns lookup", "dns soft", "dns query", "server reply",
     "server unavailable", "server is unavailable", "server not available", "service unavailable", "host unavailable", "was dropped", "not found try again", "still undelivered",
     "tiempo de espera", "tempo esgotado", "tempo scaduto", "scadut", "delai", "zeituberschreitung", "zeitlimit", "abgelaufen",

@@ -6,8 +6,8 @@
 use crate::report::living_words::UNITS;
 use crate::report::topic_words::TOPIC_WORDS;
 use crate::report::topics::{
-    ACCOUNT, BLOCKED, BLOCKLISTS, GIVEN_UP, LAPSED, MESSAGE, NEUTRAL, PERSON, REFUSED, SENDING, SERVICE, TOPICS, Topic,
-    UNAVAILABLE,
+    ACCOUNT, BLOCKED, BLOCKLISTS, FAULT, FORBIDDEN, GIVEN_UP, LAPSED, MESSAGE, NEUTRAL, PERSON, REFUSED, RELAYING,
+    SENDING, SERVICE, TOPICS, Topic, UNAVAILABLE,
 };
 
 /// As much of a reply as is read, in bytes. What a far side has to say stands at its beginning.
@@ -72,11 +72,12 @@ impl Wording {
 
     /// Adds the text once more, far behind itself, as it is where `ä`, `ö` and `ü` are written with two letters: `ungueltig` is `ungultig`.
     fn push_without_umlauts(&mut self) {
-        let folded = self.plain.replace("ae", "a").replace("oe", "o").replace("ue", "u");
-        if folded.len() < self.plain.len() {
-            self.plain.extend(core::iter::repeat_n(' ', 2 * NEAR));
-            self.plain.push_str(&folded);
+        if !has_split_umlaut(&self.plain) {
+            return;
         }
+        let folded = self.plain.replace("ae", "a").replace("oe", "o").replace("ue", "u");
+        self.plain.extend(core::iter::repeat_n(' ', 2 * NEAR));
+        self.plain.push_str(&folded);
     }
 
     /// Notes where words begin: behind what is no letter and no digit, or belongs to a script without blanks.
@@ -145,7 +146,12 @@ impl Wording {
         };
         let by_words = TOPICS.iter().map(|(topic, _)| *topic).find(|topic| match topic {
             Topic::Blocked => self.has_near(ACCOUNT, BLOCKED) && !has(Topic::Later),
-            Topic::Expired => has(Topic::Expired) && !self.has_near(ACCOUNT, LAPSED) || self.lacks_service(),
+            Topic::Expired => {
+                has(Topic::Expired) && !self.has_near(ACCOUNT, LAPSED)
+                    || self.lacks_service()
+                    || self.has_near(&["ldap"], FAULT)
+            }
+            Topic::Relay => has(Topic::Relay) || self.refuses_relaying() && !has(Topic::Later),
             Topic::NoMail => {
                 has(Topic::NoMail)
                     && !self.has(&["mail from", "email from", "messages from", "mail sent", "email sent"])
@@ -165,13 +171,7 @@ impl Wording {
                     || self.has_near(PERSON, REFUSED) && !self.refuses_message()
             }
             Topic::Refused => has(Topic::Refused) || self.refuses_message(),
-            Topic::Rate
-            | Topic::Sender
-            | Topic::Relay
-            | Topic::Limit
-            | Topic::Loop
-            | Topic::Missing
-            | Topic::Unsaid => has(*topic),
+            Topic::Rate | Topic::Sender | Topic::Limit | Topic::Loop | Topic::Missing | Topic::Unsaid => has(*topic),
         });
         let topic = by_words.unwrap_or(Topic::Unsaid);
         // Whoever gave a message up says after how long, and at what it failed last: `Message expired, TLS negotiation failed`.
@@ -234,6 +234,20 @@ impl Wording {
     /// Tells whether it says that a message was refused, and not an address.
     pub fn refuses_message(&self) -> bool {
         self.has_near(MESSAGE, REFUSED) || self.has_near(REFUSED, MESSAGE)
+    }
+
+    /// Tells whether it refuses to hand mail on, and not by a rule about whoever sends: `open relay` is a word for a host.
+    fn refuses_relaying(&self) -> bool {
+        (self.has_near(RELAYING, REFUSED) || self.has_near(RELAYING, FORBIDDEN))
+            && !self.has(&[
+                "open relay",
+                "polic",
+                "rule ",
+                "reputation",
+                "spam",
+                "blacklist",
+                "blocklist",
+            ])
     }
 
     /// Tells whether the host is unavailable, and not a mailbox there: `554 mx.c.test ESMTP not available`.
@@ -315,6 +329,25 @@ impl Wording {
     }
 }
 
+/// Tells whether `ae`, `oe` or `ue` may be an umlaut somewhere. It is none behind a vowel or `q` (`queue`, `request`), nor at the end of a
+/// word (`true`), nor in `does`: most English texts have no other.
+fn has_split_umlaut(plain: &str) -> bool {
+    let bytes = plain.as_bytes();
+    memchr::memchr_iter(b'e', bytes).any(|at| {
+        let letter = |back: usize| {
+            at.checked_sub(back)
+                .and_then(|at| bytes.get(at))
+                .copied()
+                .unwrap_or(b' ')
+        };
+        let next = bytes.get(at + 1).copied().unwrap_or(b' ');
+        matches!(letter(1), b'a' | b'o' | b'u')
+            && !matches!(letter(2), b'a' | b'e' | b'i' | b'o' | b'u' | b'q')
+            && next != b' '
+            && bytes.get(at.saturating_sub(2)..at + 3) != Some(b"does ")
+    })
+}
+
 /// Tells whether `word` is an address, a URL, a host name, an IP address or a status code. `RESOLVER.ADR.RecipientNotFound` and the seam
 /// of two sentences are words.
 fn is_name(word: &str) -> bool {
@@ -391,8 +424,8 @@ fn without_accent(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::{
-        ACCOUNT, BLOCKED, GIVEN_UP, LAPSED, MESSAGE, PERSON, REFUSED, SENDING, SERVICE, TOPICS, Topic, UNAVAILABLE,
-        UNITS, Wording,
+        ACCOUNT, BLOCKED, FAULT, FORBIDDEN, GIVEN_UP, LAPSED, MESSAGE, PERSON, REFUSED, RELAYING, SENDING, SERVICE,
+        TOPICS, Topic, UNAVAILABLE, UNITS, Wording,
     };
 
     #[test]
@@ -433,11 +466,14 @@ mod tests {
         let lists = [
             ACCOUNT,
             BLOCKED,
+            FAULT,
+            FORBIDDEN,
             GIVEN_UP,
             LAPSED,
             MESSAGE,
             PERSON,
             REFUSED,
+            RELAYING,
             SENDING,
             SERVICE,
             UNAVAILABLE,

@@ -155,9 +155,17 @@ fn domain_of(recipient: &Recipient) -> Option<String> {
 
 /// Whom the report is from and whom it is for: neither can have failed.
 pub fn collect_parties(evidence: &Evidence<'_, '_>) -> Vec<String> {
-    let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
-    let to = evidence.head.to.map(|field| field.text().into_owned());
-    [of(evidence.from), of(to.as_deref())].into_iter().flatten().collect()
+    let from = evidence
+        .from
+        .and_then(Address::parse)
+        .map(|address| address.to_string());
+    from.into_iter().chain(reader_of(evidence)).collect()
+}
+
+/// Whom the report is for.
+fn reader_of(evidence: &Evidence<'_, '_>) -> Option<String> {
+    let to = evidence.head.to?.text();
+    Address::parse(&to).map(|address| address.to_string())
 }
 
 /// Who sent the message that failed: whom the report is for, and whom the returned header names. A reply that names one of them and not the
@@ -195,6 +203,11 @@ pub fn failed_recipients(
     let senders = collect_senders(evidence, quoted);
     let parties = collect_parties(evidence);
     let mut recipients = find_failed(&words, &parties, &senders);
+    if recipients.is_empty() {
+        // Some daemons write in the name of the address that failed. There a reply stands behind it.
+        recipients = find_failed(&words, reader_of(evidence).as_slice(), &senders);
+        recipients.retain(|recipient| recipient.diagnostic.as_deref().and_then(from_reply_code).is_some());
+    }
     let weigh_all_words = |address| {
         let (paragraph, stage) = (String::new(), SmtpStage::find(&words));
         weigh_words(

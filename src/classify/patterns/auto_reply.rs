@@ -295,11 +295,11 @@ fn find_automatic_reply(start: &str) -> Option<SubjectHint> {
 fn find_sure_phrase(subject: &str, before_colon: Option<&str>) -> Option<SubjectHint> {
     if let Some(text) = SURELY_SET.begin_of(subject).and_then(|number| SURELY.get(number)) {
         let rest = subject.get(text.len()..).unwrap_or_default();
-        // A phrase with its colon is whole.
-        return Some(if text.ends_with(':') {
-            SubjectHint::Surely
-        } else {
-            hint_before(rest)
+        // A phrase with its colon is whole, but people ask below it: `Out of office: who has the keys?`
+        return Some(match text.ends_with(':') {
+            true if rest.trim_end().ends_with(['?', '\u{ff1f}']) => SubjectHint::Perhaps,
+            true => SubjectHint::Surely,
+            false => hint_before(rest),
         });
     }
     /// So many words stand before it at most, a name; with more it is a sentence.
@@ -452,6 +452,8 @@ mod tests {
             "自动回复怎么设置",
             "自動応答システムのご提案",
             "automatic answering machine for sale",
+            "out of office: who has the keys?",
+            "auto: was ist kaputt?",
         ] {
             assert_eq!(
                 find_auto_reply_subject(subject),

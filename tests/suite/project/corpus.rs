@@ -369,6 +369,20 @@ fn who_failed_is_found_in_every_wrapping_and_every_shape() {
         ("sendmail-behind-an-alias", "x@c.test", "failed", Some("5.1.1"), "Hard"),
         ("sendmail-late-without-mime", "x@c.test", "delayed", None, "Soft"),
         ("postmaster-korean", "x@c.test", "failed", Some("5.1.1"), "Hard"),
+        (
+            "postmaster-subject-chinese",
+            "x@c.test",
+            "failed",
+            Some("5.1.1"),
+            "Hard",
+        ),
+        (
+            "postfix-in-the-name-of-who-failed",
+            "x@c.test",
+            "failed",
+            Some("5.1.1"),
+            "Hard",
+        ),
     ] {
         let bounce = bounce(name);
         assert_eq!(bounce.recipients.len(), 1, "{name}: {:?}", bounce.recipients);
