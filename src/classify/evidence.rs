@@ -1,5 +1,6 @@
 //! What is known when a message is examined for a bounce, and the possible answers: types without code.
 
+use crate::classify::body_scan::BodyScan;
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::patterns::sender::SenderKind;
 use crate::classify::verdict::{Bounce, Marker};
@@ -10,6 +11,8 @@ use crate::message::Message;
 pub struct Evidence<'m, 'a> {
     /// The message.
     pub message: &'m Message<'a>,
+    /// The names in its body.
+    pub body: BodyScan,
     /// Its header.
     pub head: &'m HeaderScan<'a>,
     /// `From`, decoded.

@@ -36,8 +36,10 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max
     }
     let received = || fields.iter().filter(|field| field.is("Received"));
     let count = received().count();
+    let may_repeat =
+        count >= SAME_HOP_LIMIT && may_repeat(&received().map(|field| from_word(field.value)).collect::<Vec<_>>());
     let hops: Vec<_> = received()
-        .filter(|_| count >= SAME_HOP_LIMIT)
+        .filter(|_| may_repeat)
         .filter_map(|field| Hop::read(field.value))
         .take(COMPARED_HOPS)
         .collect();
@@ -280,6 +282,22 @@ fn stays_inside(from: &[u8], by: &[u8], value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
     let has = |words: &&[u8]| memchr::memmem::find(&lower, words).is_some();
     FILTERS.iter().chain(&LOOPBACK).any(has)
+}
+
+/// The host that handed over, by the first words of a `Received` value.
+fn from_word(value: &[u8]) -> &[u8] {
+    let mut words = outside_comments(value);
+    let is_from = words.next().is_some_and(|first| first.eq_ignore_ascii_case(b"from"));
+    words.next().filter(|_| is_from).unwrap_or_default()
+}
+
+/// Tells whether one host handed over so many times that a hop may be there again and again: most mail needs no closer look.
+fn may_repeat(froms: &[&[u8]]) -> bool {
+    froms.len() > COMPARED_HOPS
+        || froms.iter().any(|from| {
+            let alike = froms.iter().filter(|other| other.eq_ignore_ascii_case(from));
+            alike.count() >= SAME_HOP_LIMIT
+        })
 }
 
 fn repeated<'a>(hops: &[Hop<'a>]) -> Option<Hop<'a>> {

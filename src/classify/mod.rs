@@ -3,6 +3,7 @@
 //! Each question has its own file; here is the order in which they are asked, and the types that carry the answer.
 
 pub mod auto_reply;
+pub mod body_scan;
 pub mod bounce;
 pub mod evidence;
 pub mod header_scan;
@@ -16,6 +17,7 @@ pub mod submission;
 pub mod verdict;
 
 use crate::classify::auto_reply::{find_reply, find_signs};
+use crate::classify::body_scan::BodyScan;
 use crate::classify::bounce::{bounce_about, is_suspect, score_bounce};
 use crate::classify::evidence::{Evidence, Weighed};
 use crate::classify::header_scan::HeaderScan;
@@ -41,24 +43,28 @@ pub const DIVERT_HEADER: &str = "X-Spoolguard-Divert";
 /// The header on top of the notices that spoolguard writes itself.
 pub const NOTICE_HEADER: &str = "X-Spoolguard-Notice";
 
+/// Most messages have no more fields that may show a loop.
+const TRACE_FIELDS: usize = 8;
+
 /// Judges one message.
 pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
     let message = &message.below_preamble();
     let null_sender = (*facts.sender == Sender::Null).then(|| null_sender_marker(message));
     // One walk for both, and of a million fields only those are kept that somebody asks for again.
-    let mut trace = Vec::new();
+    let mut trace = Vec::with_capacity(TRACE_FIELDS);
     let head = HeaderScan::read(message.fields().inspect(|field| {
         if is_trace(field) {
             trace.push(*field);
         }
     }));
+    let body = BodyScan::read(message.body());
     let verdict = match find_notice(&trace, &head, facts) {
         Some(notice) => Verdict::Notice(vec![notice]),
-        None => judge_message(message, &trace, &head, facts, null_sender.as_ref()),
+        None => judge_message(message, body, &trace, &head, facts, null_sender.as_ref()),
     };
     Judgement {
         verdict,
-        diverted_before: find_diverted(message, &head),
+        diverted_before: find_diverted(message, body, &head),
         spam: head.spam.map(|field| Marker::of(&field, "marked by a spam filter")),
         null_sender,
     }
@@ -86,6 +92,7 @@ fn find_notice(trace: &[Field<'_>], head: &HeaderScan<'_>, facts: &Facts<'_>) ->
 /// it is built like one; a report's marks outweigh those of an automatic answer, which Postfix puts on its reports too.
 fn judge_message(
     message: &Message<'_>,
+    body: BodyScan,
     trace: &[Field<'_>],
     head: &HeaderScan<'_>,
     facts: &Facts<'_>,
@@ -117,6 +124,7 @@ fn judge_message(
     let replies = find_reply(head, &subject, null_sender);
     let evidence = Evidence {
         message,
+        body,
         head,
         from,
         sender_kind: sender_kind_of(head, from),
@@ -145,7 +153,7 @@ fn judge_message(
 fn judge_report(evidence: &Evidence<'_, '_>, content_type: &str, facts: &Facts<'_>) -> Option<Verdict> {
     let (head, subject) = (evidence.head, evidence.subject);
     let is_suspect = is_suspect(evidence);
-    if !is_suspect && !may_be_other_report(head, evidence.message, content_type, subject) {
+    if !is_suspect && !may_be_other_report(head, evidence.body, content_type, subject) {
         return None;
     }
     let outline = MimeParts::of(evidence.message);
@@ -216,14 +224,13 @@ fn null_sender_marker(message: &Message<'_>) -> Marker {
 
 /// Our divert mark, in the message's own header or anywhere in what it holds: reports quote reports, each deeper than the
 /// last, and one mark that is missed is a loop. One that is found by mistake only keeps a message in the user's mailbox.
-fn find_diverted(message: &Message<'_>, head: &HeaderScan<'_>) -> Option<Marker> {
+fn find_diverted(message: &Message<'_>, body: BodyScan, head: &HeaderScan<'_>) -> Option<Marker> {
     const NAME: &str = "x-spoolguard-divert";
     const WHY: &str = "quotes a message that a guard diverted";
     if let Some(field) = &head.diverted {
         return Some(Marker::new(DIVERT_HEADER, &field.text(), "diverted by a guard before"));
     }
-    let has_name = |start: &[u8]| memchr::memmem::find(message.body(), start).is_some();
-    if (has_name(b"x-") || has_name(b"X-"))
+    if body.divert_mark
         && let Some(value) = nested_values(message.body(), NAME).next()
     {
         return Some(Marker::new(DIVERT_HEADER, &value, WHY));

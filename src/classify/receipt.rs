@@ -1,14 +1,13 @@
 //! Reports that are not about a delivery: complaints (RFC 5965) and read receipts (RFC 8098), told from rejections that come
 //! dressed as receipts.
 
+use crate::classify::body_scan::BodyScan;
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::patterns::sender::{SenderKind, classify_sender};
 use crate::classify::verdict::Marker;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
-use crate::message::text::{
-    contains_ignoring_case, decoded_value, normalize_words, part_text, starts_with_ignoring_case,
-};
+use crate::message::text::{decoded_value, normalize_words, part_text, starts_with_ignoring_case};
 use crate::message::{Message, fields_in};
 use crate::report::dsn::Recipient;
 use crate::report::failure::class_of;
@@ -57,20 +56,15 @@ pub fn find_complaint(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &
 
 /// Tells whether a message may be a complaint, a receipt or a rejection in the form of one, so that its parts are worth reading. Looks at
 /// bytes alone: most mail is none of them.
-pub fn may_be_other_report(head: &HeaderScan<'_>, message: &Message<'_>, content_type: &str, subject: &str) -> bool {
+pub fn may_be_other_report(head: &HeaderScan<'_>, body: BodyScan, content_type: &str, subject: &str) -> bool {
     let content_type = content_type.trim_start();
-    let is_named = |bytes: &[u8]| {
-        contains_ignoring_case(bytes, "feedback-report") || contains_ignoring_case(bytes, "disposition-notification")
-    };
-    let has_part = || match starts_with_ignoring_case(content_type, "multipart/") || content_type.is_empty() {
-        true => is_named(content_type.as_bytes()) || is_named(message.body()),
-        false => is_named(content_type.as_bytes()),
-    };
+    let may_have_parts = content_type.is_empty() || starts_with_ignoring_case(content_type, "multipart/");
     head.complaint_mark.is_some()
         || subject.starts_with(JUNK_REPORT)
         || subject.contains("spamcop (")
         || OLD_RECEIPTS.iter().any(|start| subject.starts_with(start))
-        || has_part()
+        || BodyScan::read(content_type.as_bytes()).other_report
+        || may_have_parts && body.other_report
 }
 
 /// A disposition notification, judged.

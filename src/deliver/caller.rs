@@ -157,10 +157,16 @@ fn recipient(who: &Who, variable: Variable<'_>, message: &Message<'_>) -> Option
 
 /// The address that the delivering MTA wrote into the header. Further down it is another host's, and another user's.
 fn delivered_to(message: &Message<'_>) -> Option<String> {
-    let field = |name| message.delivery_fields().find(|field| field.is(name));
-    field("Delivered-To")
-        .or_else(|| field("Envelope-To"))
-        .map(|field| field.text().into_owned())
+    let mut envelope_to = None;
+    for field in message.delivery_fields() {
+        if field.is("Delivered-To") {
+            return Some(field.text().into_owned());
+        }
+        if envelope_to.is_none() && field.is("Envelope-To") {
+            envelope_to = Some(field);
+        }
+    }
+    envelope_to.map(|field| field.text().into_owned())
 }
 
 #[cfg(test)]

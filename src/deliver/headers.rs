@@ -10,6 +10,7 @@ use crate::escape::make_visible;
 use crate::message::Message;
 use crate::moment::Moment;
 use crate::output::shell;
+use crate::report::dsn::ReportKind;
 use crate::sys::account::{Account, AccountKind};
 use crate::sys::local_time;
 
@@ -117,18 +118,19 @@ pub fn strongest_marker(judgement: &Judgement) -> Option<&Marker> {
 
 /// The verdict with its kind: `bounce (failure)`.
 pub fn verdict_text(verdict: &Verdict) -> String {
-    let kind = match verdict {
-        Verdict::Bounce(bounce) => bounce.kind.map(|kind| kind.name()),
-        Verdict::Loop(_)
-        | Verdict::Complaint(_)
-        | Verdict::Receipt(_)
-        | Verdict::AutoReply(_)
-        | Verdict::Notice(_)
-        | Verdict::Ordinary => None,
-    };
+    kind_text(verdict.name(), report_kind(verdict))
+}
+
+/// The kind of a report, where it is one and says so.
+pub fn report_kind(verdict: &Verdict) -> Option<&'static str> {
+    verdict.bounce()?.kind.map(ReportKind::name)
+}
+
+/// A verdict and the kind of its report, in words.
+pub fn kind_text(verdict: &str, kind: Option<&str>) -> String {
     match kind {
-        Some(kind) => format!("{} ({kind})", verdict.name()),
-        None => verdict.name().to_owned(),
+        Some(kind) => format!("{verdict} ({kind})"),
+        None => verdict.to_owned(),
     }
 }
 

@@ -104,21 +104,27 @@ pub fn has_separator<F: ReadAt + ?Sized>(file: &F, from: u64, to: u64) -> io::Re
 
 /// Where the body begins, and how long it claims to be. Looks at no more than the header: most messages claim nothing.
 pub(super) fn content_length(message: &[u8]) -> Option<(u64, u64)> {
+    const NAME: &[u8] = b"content-length:";
     let mut claim = None;
-    let mut at = 0;
-    for end in memchr::memchr_iter(b'\n', message) {
-        let line = message.get(at..end)?;
-        at = end + 1;
-        match line {
-            [] | [b'\r'] => {
+    // Of each line one byte is looked at, unless it may be the field or the end of the header.
+    for at in [0]
+        .into_iter()
+        .chain(memchr::memchr_iter(b'\n', message).map(|end| end + 1))
+    {
+        let rest = message.get(at..)?;
+        match rest {
+            [b'\n', ..] | [b'\r', b'\n', ..] => {
                 let length = std::str::from_utf8(claim?).ok()?.parse().ok()?;
-                return Some((at as u64, length));
+                let body = at + line_length(rest);
+                return Some((body as u64, length));
             }
             [b'c' | b'C', ..] if claim.is_none() => {
-                let name = line
-                    .get(..15)
-                    .filter(|name| name.eq_ignore_ascii_case(b"content-length:"));
-                claim = name.and_then(|_| line.get(15..)).map(<[u8]>::trim_ascii);
+                let name = rest.get(..NAME.len()).filter(|name| name.eq_ignore_ascii_case(NAME));
+                let line = rest.get(..line_length(rest)).filter(|line| line.ends_with(b"\n"));
+                claim = name
+                    .and(line)
+                    .and_then(|line| line.get(NAME.len()..))
+                    .map(<[u8]>::trim_ascii);
             }
             _ => {}
         }

@@ -63,9 +63,49 @@ pub(super) fn split_words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
+/// The date of asctime(3) at the end of a line below a sender with a domain: what nearly every separator line is, read without its words.
+pub(super) fn asctime_tail(line: &[u8]) -> Option<&[u8; 24]> {
+    let (head, date) = line.strip_prefix(b"From ")?.split_last_chunk::<24>()?;
+    let sender = head.trim_ascii();
+    let is_plain = head.ends_with(b" ") && sender.contains(&b'@') && !sender.iter().any(u8::is_ascii_whitespace);
+    let [
+        _,
+        _,
+        _,
+        b' ',
+        _,
+        _,
+        _,
+        b' ',
+        _,
+        _,
+        b' ',
+        h0,
+        h1,
+        b':',
+        m0,
+        m1,
+        b':',
+        s0,
+        s1,
+        b' ',
+        year @ ..,
+    ] = date
+    else {
+        return None;
+    };
+    let is_day = day(date.get(8..10)?.trim_ascii_start()).is_some();
+    let is_clock = [h0, h1, m0, m1, s0, s1].into_iter().chain(year).all(u8::is_ascii_digit);
+    let is_named = position(&WEEKDAYS, date.get(..3)?).is_some() && position(&MONTHS, date.get(4..7)?).is_some();
+    (is_plain && is_day && is_clock && is_named).then_some(date)
+}
+
 /// When the message was delivered, in seconds since 1970: the line's day and time of day, taken as UTC, since most programs write the
 /// local time and not which that is. A line without a time of day means the end of that day, so that nothing seems older than it is.
 pub fn parse_date(line: &[u8]) -> Option<i64> {
+    if let Some(date) = asctime_tail(line) {
+        return read_date(&split_words(date).collect::<Vec<_>>());
+    }
     let words: Vec<&[u8]> = split_words(line.strip_prefix(b"From ")?).collect();
     // The sender may be called May; without one the date begins at once.
     read_date(words.get(1..)?).or_else(|| read_date(&words))

@@ -25,7 +25,7 @@
 //! Doubtful means: no message is split there, and nobody takes the message around it out of a mailbox. Both mistakes keep mail
 //! where it is: to split nothing, and to take nothing.
 
-use crate::message::date::{DateWord, split_words};
+use crate::message::date::{DateWord, asctime_tail, split_words};
 use crate::message::line::{field_name, line_length, skip_empty_lines, without_line_end};
 
 /// The longest separator line that is recognised, in bytes.
@@ -220,6 +220,9 @@ enum FromLineForm {
 
 impl FromLineForm {
     fn of(line: &[u8]) -> Option<Self> {
+        if asctime_tail(line).is_some() {
+            return Some(Self::Exact);
+        }
         let mut words: Vec<&[u8]> = split_words(line.strip_prefix(b"From ")?).collect();
         // UUCP says behind the date where a message came from.
         if let [.., b"remote", b"from", _] = words.as_slice() {

@@ -38,14 +38,13 @@ pub fn begins_line(above: &[u8], marks: &[u8]) -> bool {
 }
 
 /// Lines with their line ends, each with the folded ones below it (RFC 5322 section 2.2.3).
-pub fn folded_lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn folded_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut ends = memchr::memchr_iter(b'\n', bytes).map(|end| end + 1);
+    let mut start = 0;
     std::iter::from_fn(move || {
-        let mut end = line_length(bytes);
-        while matches!(bytes.get(end), Some(b' ' | b'\t')) {
-            end += line_length(bytes.get(end..)?);
-        }
-        let (line, rest) = bytes.split_at(end);
-        bytes = rest;
+        let end = ends.find(|end| !matches!(bytes.get(*end), Some(b' ' | b'\t')));
+        let line = bytes.get(start..end.unwrap_or(bytes.len()))?;
+        start += line.len();
         (!line.is_empty()).then_some(line)
     })
 }

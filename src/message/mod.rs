@@ -146,12 +146,18 @@ impl<'a> Message<'a> {
 
     /// Every field called `name`, in order.
     pub fn fields_named<'n>(&self, name: &'n str) -> impl Iterator<Item = Field<'a>> + use<'a, 'n> {
-        let begins = |line: &&[u8]| {
-            line.get(..name.len())
-                .is_some_and(|n| n.eq_ignore_ascii_case(name.as_bytes()))
-        };
-        // Most lines begin otherwise, and need no closer look.
-        let lines = folded_lines(self.header).filter(begins);
+        let header = self.header;
+        let starts = [0]
+            .into_iter()
+            .chain(memchr::memchr_iter(b'\n', header).map(|end| end + 1));
+        let first = name.as_bytes().first().copied().unwrap_or_default();
+        // Most lines begin otherwise, and need no closer look. What is folded begins with a blank.
+        let lines = starts.filter_map(move |at| {
+            let is_likely = header.get(at)?.eq_ignore_ascii_case(&first);
+            let rest = header.get(at..).filter(|_| is_likely)?;
+            let begins = rest.get(..name.len())?.eq_ignore_ascii_case(name.as_bytes());
+            begins.then(|| folded_lines(rest).next()).flatten()
+        });
         lines.filter_map(Field::read).filter(move |field| field.is(name))
     }
 

@@ -28,8 +28,8 @@ pub const FULL: &[&str] = &[
     "переполн", "квот", "полон", "заполнен", "нет места", "недостаточно места", "переповн", "препълн", "пълна", "γεματ", "πληρες",
     "πληρη",
     // Hebrew, Arabic, Persian, Chinese, Japanese, Korean, Thai
-    "מלא", "מכסה", "ممتلئ", "الحصة", "پر است", "已满", "已滿", "满了", "爆满", "配额", "配額", "空间", "空間", "容量", "いっぱい",
-    "満杯", "一杯", "가득", "용량", "꽉", "เตม",
+    "מלא", "מכסה", "ممتلئ", "الحصة", "پر است", "配额", "配額", "空间", "空間", "容量", "いっぱい",
+    "満", "满", "滿", "一杯", "가득", "용량", "꽉", "เตม",
     // Spanish to Swedish: complete, saturated, brimful, no room
     "completo ", "esta complet", "satura", "sin sitio", "randvoll", "ruimte", "miejsc", "mista", "mist ", "misto ", "dost mista",
     "utrymme", "overfull", "overfyll", "dolmus", "yetersiz", "depolama", "zaplnen", "zaplnil", "tilaa", "taitun", "tais ", "perpild",
@@ -42,6 +42,9 @@ pub const FULL: &[&str] = &[
     "stampvol", "propp", "sprangf", "slut pa ", "tupaten", "csordul", "zahlcen", "tika basa", "забит", "забита", "набит", "претъпк",
     "umplut", "ξεχειλ", "已爆", "爆了", "あふれ", "溢れ", "使い切", "넘쳤", "넘침", "넘친", "גדוש", "مكتظ", "امتل", "da dầy", "prepunjen", "napunjen",
     "popunjen", "napolnj", "uzpildyt", "parpildit", "meluap", "भर गय", "भरा",
+    // One more message
+    "mensaje mas ", "mas mensaj", "mas correo", "mais mensage", "altri messagg", "altro messagg", "weitere nachricht", "weiteren nachricht",
+    "weitere mail", "meer bericht", "meer mail", "wiecej wiadom", "message de plus", "autre message", "больше пис", "больше сообщ",
     "exhausted", "take more", "more files", "beyond what", "has grown", "inode", "no le cabe", "niets meer", "кончил", "закончил",
     "入りきり", "放不下", "bis oben", "oben hin", "contenere altro", "contenir",
 ];

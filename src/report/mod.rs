@@ -2,6 +2,7 @@
 
 pub mod dsn;
 pub mod failure;
+pub mod letters;
 pub mod living_words;
 pub mod prose;
 pub mod returned_header;

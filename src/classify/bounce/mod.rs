@@ -41,17 +41,7 @@ pub fn is_suspect(evidence: &Evidence<'_, '_>) -> bool {
             starts_with_ignoring_case(&value, "multipart/report") || starts_with_ignoring_case(&value, "message/")
         })
         || subject::is_rule(evidence.subject)
-        || has_status_part(evidence.message.body())
-}
-
-/// The words that open a delivery status part, whatever is around it.
-fn has_status_part(body: &[u8]) -> bool {
-    const BYTES: usize = 64 * 1024;
-    let body = body.get(..BYTES).unwrap_or(body);
-    memchr::memmem::find_iter(body, b"elivery-status").any(|at| {
-        let before = body.get(..at).unwrap_or_default();
-        before.ends_with(b"/d") || before.ends_with(b"/D")
-    })
+        || evidence.body.status_part
 }
 
 /// Weighs everything.

@@ -110,7 +110,9 @@ impl InspectedMessage<'_> {
         let (offset, bytes, action) = (self.offset, size_text(self.bytes), self.action.name());
         writeln!(output, "{source}:{offset}: {verdict}, {bytes}: {action}")?;
         let [date, from, subject] = self.entry.headline();
-        writeln!(output, "{}", format!("    {date}  {from}  {subject}").trim_end())?;
+        let line = ["    ", &date, "  ", &from, "  ", &subject].concat();
+        output.write_all(line.trim_end().as_bytes())?;
+        output.write_all(b"\n")?;
         for marker in self.markers() {
             // A folded field has tabs where it was unfolded.
             let (header, value) = (

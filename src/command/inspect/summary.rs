@@ -22,7 +22,8 @@ struct Group {
 /// All messages, by what they are and what would be done.
 #[derive(Debug, Default)]
 pub struct Summary {
-    groups: BTreeMap<(String, &'static str), Group>,
+    /// By verdict, kind of report and action.
+    groups: BTreeMap<(&'static str, Option<&'static str>, &'static str), Group>,
     all: Group,
 }
 
@@ -38,7 +39,7 @@ struct SummaryLine<'a> {
 
 #[derive(Serialize)]
 struct GroupLine<'a> {
-    verdict: &'a str,
+    verdict: String,
     action: &'a str,
     messages: u64,
     bytes: u64,
@@ -48,7 +49,7 @@ impl Summary {
     pub fn add(&mut self, verdict: &Verdict, action: Action, bytes: u64) {
         let group = self
             .groups
-            .entry((headers::verdict_text(verdict), action.name()))
+            .entry((verdict.name(), headers::report_kind(verdict), action.name()))
             .or_default();
         for group in [group, &mut self.all] {
             group.messages += 1;
@@ -56,10 +57,10 @@ impl Summary {
         }
     }
 
-    fn sorted(&self) -> Vec<(&str, &str, Group)> {
+    fn sorted(&self) -> Vec<(String, &str, Group)> {
         let named = self.groups.iter();
         let mut groups: Vec<_> = named
-            .map(|((verdict, action), group)| (verdict.as_str(), *action, *group))
+            .map(|((verdict, kind, action), group)| (headers::kind_text(verdict, *kind), *action, *group))
             .collect();
         groups.sort_by_key(|(.., group)| std::cmp::Reverse(group.messages));
         groups

@@ -105,6 +105,14 @@ impl CatalogEntry<'_> {
 
 /// The beginning of a text, made harmless.
 fn short(text: &str, most: usize) -> String {
+    // Most is plain, and each byte of it takes a column.
+    let shown = text.as_bytes().get(..most + 1).unwrap_or(text.as_bytes());
+    if shown.iter().all(|b| (b' '..=b'~').contains(b)) {
+        return match text.get(..most.saturating_sub(1)) {
+            Some(beginning) if text.len() > most => format!("{beginning}…"),
+            Some(_) | None => text.to_owned(),
+        };
+    }
     // Escaping makes it longer: first cut, so that a long one costs no more, then escaped, then cut once more.
     let beginning: String = text.chars().take(most + 1).collect();
     cut_to_columns(&make_visible(&beginning), most, "…")
