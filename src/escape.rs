@@ -1,19 +1,25 @@
 //! Makes text from outside harmless: it can neither steer a terminal nor look like another line. And reads what the kernel has made so.
 
+use std::borrow::Cow;
+
 /// Text with its control characters escaped, so that what a message says can neither open a line nor steer a terminal.
 pub fn make_visible(text: &str) -> String {
+    escape_harmful(text).into_owned()
+}
+
+/// The same, as it is where nothing is to be escaped.
+pub fn escape_harmful(text: &str) -> Cow<'_, str> {
     if is_visible(text) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
-    text.chars()
-        .map(|c| {
-            if is_harmful(c) {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect()
+    let escaped = text.chars().map(|c| {
+        if is_harmful(c) {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    });
+    Cow::Owned(escaped.collect())
 }
 
 /// A path as `mountinfo` has it (proc_pid_mountinfo(5)): the kernel escapes blanks, tabs, line ends and backslashes there.

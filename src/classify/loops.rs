@@ -36,11 +36,14 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max
     }
     let received = || fields.iter().filter(|field| field.is("Received"));
     let count = received().count();
-    let may_repeat =
-        count >= SAME_HOP_LIMIT && may_repeat(&received().map(|field| from_word(field.value)).collect::<Vec<_>>());
-    let hops: Vec<_> = received()
-        .filter(|_| may_repeat)
-        .filter_map(|field| Hop::read(field.value))
+    let may_repeat = if count < SAME_HOP_LIMIT {
+        Vec::new()
+    } else {
+        find_frequent(received().map(|field| field.value))
+    };
+    let hops: Vec<_> = may_repeat
+        .into_iter()
+        .filter_map(Hop::read)
         .take(COMPARED_HOPS)
         .collect();
     if let Some(hop) = repeated(&hops) {
@@ -291,13 +294,16 @@ fn from_word(value: &[u8]) -> &[u8] {
     words.next().filter(|_| is_from).unwrap_or_default()
 }
 
-/// Tells whether one host handed over so many times that a hop may be there again and again: most mail needs no closer look.
-fn may_repeat(froms: &[&[u8]]) -> bool {
-    froms.len() > COMPARED_HOPS
-        || froms.iter().any(|from| {
-            let alike = froms.iter().filter(|other| other.eq_ignore_ascii_case(from));
-            alike.count() >= SAME_HOP_LIMIT
-        })
+/// Those values whose host handed over so often that a hop may be there again and again. Most mail has none.
+fn find_frequent<'a>(values: impl Iterator<Item = &'a [u8]>) -> Vec<&'a [u8]> {
+    let all: Vec<_> = values.map(|value| (from_word(value), value)).collect();
+    let is_often = |from: &[u8]| {
+        let alike = all.iter().filter(|(other, _)| other.eq_ignore_ascii_case(from));
+        alike.take(SAME_HOP_LIMIT).count() == SAME_HOP_LIMIT
+    };
+    let is_many = all.len() > COMPARED_HOPS;
+    let often = all.iter().filter(|(from, _)| is_many || is_often(from));
+    often.map(|(_, value)| *value).collect()
 }
 
 fn repeated<'a>(hops: &[Hop<'a>]) -> Option<Hop<'a>> {

@@ -104,7 +104,9 @@ pub(super) fn asctime_tail(line: &[u8]) -> Option<&[u8; 24]> {
 /// local time and not which that is. A line without a time of day means the end of that day, so that nothing seems older than it is.
 pub fn parse_date(line: &[u8]) -> Option<i64> {
     if let Some(date) = asctime_tail(line) {
-        return read_date(&split_words(date).collect::<Vec<_>>());
+        let at = |from: usize, to: usize| number(date.get(from..to)?.trim_ascii_start());
+        let month = position(&MONTHS, date.get(4..7)?)? as i64 + 1;
+        return Some(midnight(at(20, 24)?, month, at(8, 10)?)? + seconds_of(date.get(11..19)?)?);
     }
     let words: Vec<&[u8]> = split_words(line.strip_prefix(b"From ")?).collect();
     // The sender may be called May; without one the date begins at once.

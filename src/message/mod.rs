@@ -53,7 +53,7 @@ impl<'a> Field<'a> {
     pub fn text(&self) -> Cow<'a, str> {
         let value = self.value.trim_ascii();
         if memchr::memchr2(b'\n', b'\r', value).is_none() {
-            return String::from_utf8_lossy(value);
+            return std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed);
         }
         // Unfolding takes the line end away and leaves the blank that follows it (RFC 5322 section 2.2.3).
         let line: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\n' | b'\r')).collect();
@@ -159,6 +159,27 @@ impl<'a> Message<'a> {
             begins.then(|| folded_lines(rest).next()).flatten()
         });
         lines.filter_map(Field::read).filter(move |field| field.is(name))
+    }
+
+    /// The first field of each name, found in one walk that ends with the last of them.
+    pub fn first_fields<const N: usize>(&self, names: [&str; N]) -> [Option<Field<'a>>; N] {
+        let mut found = [None; N];
+        let may_be = |line: &&[u8]| {
+            let first = line.get(..1).unwrap_or_default();
+            names
+                .iter()
+                .any(|name| name.as_bytes().get(..1).is_some_and(|n| n.eq_ignore_ascii_case(first)))
+        };
+        for field in folded_lines(self.header).filter(may_be).filter_map(Field::read) {
+            let places = found.iter_mut().zip(names);
+            for (place, _) in places.filter(|(place, name)| place.is_none() && field.is(name)) {
+                *place = Some(field);
+            }
+            if found.iter().all(Option::is_some) {
+                break;
+            }
+        }
+        found
     }
 
     /// The value of the first field called `name`.

@@ -9,7 +9,7 @@ use crate::classify::policy::Action;
 use crate::classify::verdict::{Judgement, Marker};
 use crate::classify::{FailureClass, MessageOrigin, Ownership, Recipient, ReportKind};
 use crate::deliver::headers;
-use crate::escape::make_visible;
+use crate::escape::{escape_harmful, make_visible};
 use crate::mailbox::reader::Doubt;
 use crate::output::json::write_line;
 use crate::output::sizes::size_text;
@@ -106,7 +106,7 @@ impl InspectedMessage<'_> {
 
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let verdict = headers::verdict_text(&self.judgement.verdict);
-        let source = make_visible(self.source);
+        let source = escape_harmful(self.source);
         let (offset, bytes, action) = (self.offset, size_text(self.bytes), self.action.name());
         writeln!(output, "{source}:{offset}: {verdict}, {bytes}: {action}")?;
         let [date, from, subject] = self.entry.headline();

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::escape::make_visible;
-use crate::message::Message;
 use crate::message::text::decoded_value;
+use crate::message::{Field, Message};
 use crate::moment::Moment;
 use crate::output::columns::{cut_to_columns, pad_to_columns};
 use crate::output::json::write_line;
@@ -54,7 +54,9 @@ impl CatalogEntry<'_> {
     /// The day and time of the separator line, else of the `Date` field, as RFC 3339 writes it, without the zone that nobody knows.
     pub fn date(&self) -> Option<String> {
         let moment = Moment::from_seconds(self.message.delivered_at()?);
-        Some(moment.to_rfc3339()?.trim_end_matches('Z').to_owned())
+        let mut text = moment.to_rfc3339()?;
+        text.pop();
+        Some(text)
     }
 
     /// The sender, as the separator line has it.
@@ -81,12 +83,15 @@ impl CatalogEntry<'_> {
 
     /// Date, sender and subject for people, harmless and short.
     pub fn headline(&self) -> [String; 3] {
-        let date = self
-            .date()
-            .map_or_else(|| "?".to_owned(), |date| date.replace('T', " "));
-        let from = self.field("From").or_else(|| self.sender()).unwrap_or_default();
-        let subject = self.field("Subject").unwrap_or_default();
-        [date, short(&from, WRITER_COLUMNS), short(&subject, SUBJECT_COLUMNS)]
+        let mut date = self.date().unwrap_or_else(|| "?".to_owned());
+        if let Some(at) = date.find('T') {
+            date.replace_range(at..=at, " ");
+        }
+        let [from, subject] = self.message.first_fields(["From", "Subject"]);
+        let text = |field: Option<Field<'_>>, most| field.map(|field| short(&decoded_value(&field, None), most));
+        let sender = || self.sender().map(|sender| short(&sender, WRITER_COLUMNS));
+        let from = text(from, WRITER_COLUMNS).or_else(sender).unwrap_or_default();
+        [date, from, text(subject, SUBJECT_COLUMNS).unwrap_or_default()]
     }
 
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
