@@ -9,7 +9,7 @@ pub fn log_recovery(mailbox: &OpenMailbox) {
     let Recovered {
         cut_bytes,
         written_again_bytes,
-    } = mailbox.recovered();
+    } = mailbox.recovered;
     if cut_bytes > 0 || written_again_bytes > 0 {
         tracing::warn!(
             mailbox = path,
@@ -22,7 +22,7 @@ pub fn log_recovery(mailbox: &OpenMailbox) {
         tracing::error!(
             mailbox = path,
             journal = journal.display().to_string(),
-            put_back = mailbox.salvaged(),
+            put_back = mailbox.salvaged,
             "set aside a journal that was damaged, or in use when the disk failed: check the disk and the mailbox, then remove it"
         );
     }

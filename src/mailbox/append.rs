@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use time::OffsetDateTime;
@@ -17,7 +17,7 @@ use crate::mailbox::lock::Locked;
 use crate::mailbox::measure::{AppendExtent, Measure};
 use crate::mailbox::submissions::SubmissionKey;
 use crate::sys::dirs::sync_parent;
-use crate::sys::file_stamp::changed_nanoseconds;
+use crate::sys::file_stamp::FileStamp;
 
 /// Where an appended message lies. As long as this lives, the message is noted as unfinished.
 #[derive(Debug)]
@@ -27,17 +27,11 @@ pub struct Appended {
     pub before_bytes: u64,
     /// The mailbox's length now.
     pub after_bytes: u64,
-    /// The file, and when it was changed last: device, inode, and the change time in nanoseconds.
-    stamp: (u64, u64, i128),
+    /// The file, and when it was changed last. Should that not be known, the message is never taken back.
+    stamp: FileStamp,
     note: Option<AppendIntent>,
     /// The submission that was noted with it.
     submission: Option<SubmissionKey>,
-}
-
-/// Which file this is, and when it was changed last. The change time cannot be set back (inode(7)).
-fn stamp(file: &File) -> io::Result<(u64, u64, i128)> {
-    let stat = file.metadata()?;
-    Ok((stat.dev(), stat.ino(), changed_nanoseconds(&stat)))
 }
 
 impl Appended {
@@ -46,7 +40,7 @@ impl Appended {
         Self {
             before_bytes: extent.before_bytes,
             after_bytes: extent.after_bytes,
-            stamp: stamp(locked.file()).unwrap_or_default(),
+            stamp: FileStamp::of_file(locked.file()).unwrap_or_default(),
             note: Some(note),
             submission: None,
         }
@@ -63,7 +57,7 @@ impl Appended {
         mailbox.note_submission(key, date.unix_timestamp());
         Self {
             // The note is a change of the file, too.
-            stamp: stamp(mailbox.file()).unwrap_or_default(),
+            stamp: FileStamp::of_file(mailbox.file()).unwrap_or_default(),
             submission,
             ..self
         }
@@ -96,7 +90,7 @@ impl Appended {
 
     /// The same with what was appended behind it under the same lock: they are taken back together.
     pub fn and_since(self, locked: &OpenMailbox) -> Self {
-        match (locked.length(), stamp(locked.file())) {
+        match (locked.length(), FileStamp::of_file(locked.file())) {
             (Ok(after_bytes), Ok(stamp)) => Self {
                 after_bytes,
                 stamp,
@@ -126,7 +120,7 @@ impl Appended {
 pub fn append<R: Read + Clone>(locked: &mut OpenMailbox, letter: MboxEntry<'_, R>) -> Result<Appended, Error> {
     let path = locked.path();
     let fail = |e: io::Error| Error::io("append to", path, &e);
-    let (before_bytes, end) = place(locked.locked())?;
+    let (before_bytes, end) = place(locked)?;
     // The note says how long it will be.
     let draft = EntryDraft::of(letter.clone()).map_err(fail)?;
     let note = AppendIntent::begin(
@@ -137,7 +131,7 @@ pub fn append<R: Read + Clone>(locked: &mut OpenMailbox, letter: MboxEntry<'_, R
         letter.date,
     );
     let (submission, date) = (letter.submission, letter.date);
-    let appended = append_with(locked.locked(), (before_bytes, end), note, |to| match draft.text() {
+    let appended = append_with(locked, (before_bytes, end), note, |to| match draft.text() {
         Some(text) => to.write_all(text),
         None => write_letter(to, letter),
     })?;
@@ -164,7 +158,7 @@ impl Piece<'_> {
 /// # Errors
 /// As `append`.
 pub fn append_stored(mailbox: &mut OpenMailbox, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
-    append_stored_to(mailbox.locked(), pieces, date)
+    append_stored_to(mailbox, pieces, date)
 }
 
 /// The same while the mailbox is put in order.
@@ -246,8 +240,7 @@ impl Append<'_> {
         Appended {
             before_bytes: self.before_bytes,
             after_bytes: self.after_bytes,
-            // Should it not be known, it is never taken back.
-            stamp: stamp(self.file).unwrap_or_default(),
+            stamp: FileStamp::of_file(self.file).unwrap_or_default(),
             note: self.note.take(),
             submission: None,
         }
@@ -290,16 +283,11 @@ pub(super) fn sync_name(locked: &Locked, before_bytes: u64) -> io::Result<()> {
     if before_bytes > 0 {
         return Ok(());
     }
-    sync_parent(locked.path()).or_else(|e| sync_instead(locked.file(), e))
-}
-
-/// A directory that may be written to but not read (mode 1733) cannot be opened to be synced. Syncing the file as a whole carries
-/// its name along on journalling file systems.
-fn sync_instead(file: &File, error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        file.sync_all()
-    } else {
-        Err(error)
+    match sync_parent(locked.path()) {
+        // A directory that may be written to but not read (mode 1733) cannot be opened to be synced. Syncing the file as a whole
+        // carries its name along on journalling file systems.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => locked.file().sync_all(),
+        synced => synced,
     }
 }
 
@@ -333,7 +321,7 @@ pub fn take_back(locked: &mut OpenMailbox, appended: Appended) -> Result<(), Err
 fn cut_off(locked: &mut OpenMailbox, appended: &Appended) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let fail = |e: io::Error| Error::io("take a copy back from", &path, &e);
-    if locked.length()? != appended.after_bytes || stamp(locked.file()).map_err(fail)? != appended.stamp {
+    if locked.length()? != appended.after_bytes || FileStamp::of_file(locked.file()).map_err(fail)? != appended.stamp {
         return Err(fail(io::Error::other("the mailbox has changed since")));
     }
     if let Some(key) = appended.submission {

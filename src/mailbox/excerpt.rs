@@ -27,13 +27,10 @@ pub fn read_delivered<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>) ->
 
 /// A part of an mbox without the empty line that ends a message.
 fn content_range<F: ReadAt + ?Sized>(file: &F, begin: u64, end: u64) -> Ranges {
-    let mut tail = Ranges::new();
-    tail.push(end.saturating_sub(2).max(begin)..end);
+    let tail = Ranges::from(end.saturating_sub(2).max(begin)..end);
     let mut last = Vec::new();
     let is_ended = tail.reader(file).read_to_end(&mut last).is_ok() && last == b"\n\n";
-    let mut content = Ranges::new();
-    content.push(begin..end - u64::from(is_ended));
-    content
+    Ranges::from(begin..end - u64::from(is_ended))
 }
 
 /// Takes the message of `bytes` bytes at `offset`, separator line first.

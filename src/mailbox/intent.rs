@@ -158,17 +158,13 @@ pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
             Some(left) if left.is_left(file, now) => dead.push(left),
             Some(left) if left.noted.progress == AppendProgress::Unknown => living.push(left),
             Some(_) => {}
-            None => remove(file, &name),
+            // One that stays is looked at again.
+            None => drop(fremovexattr(file, &name)),
         }
     }
     dead.sort_by_key(|left| left.noted.seconds);
     dead.append(&mut living);
     dead
-}
-
-/// Removes the note of somebody who is no more. One that stays is looked at again.
-fn remove(file: &File, name: &str) {
-    let _ = fremovexattr(file, name);
 }
 
 /// The names of all notes on a mailbox or directory; nothing where there are none, as nearly always.
@@ -193,28 +189,14 @@ pub(crate) fn note_names(file: impl AsFd) -> Vec<String> {
 pub struct LeftIntent {
     name: String,
     pid: i32,
-    noted: IntentText,
+    /// What it says.
+    pub noted: IntentText,
 }
 
 impl LeftIntent {
-    /// Where the message comes from.
-    pub fn source(&self) -> MessageSource {
-        self.noted.source
-    }
-
-    /// Which append it is about.
-    pub fn extent(&self) -> AppendExtent {
-        self.noted.extent
-    }
-
     /// When it was begun; then the separator line has this date.
     pub fn date(&self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.noted.seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-    }
-
-    /// What is known of it.
-    pub fn progress(&self) -> AppendProgress {
-        self.noted.progress
     }
 
     /// Notes what is known now; nothing where as much was known before.
@@ -235,7 +217,7 @@ impl LeftIntent {
 
     /// Removes it: it has done what it was for.
     pub fn remove(self, file: &File) {
-        remove(file, &self.name);
+        let _ = fremovexattr(file, &self.name);
     }
 
     /// Takes it over as it is: it says nothing of where its message stands.

@@ -10,31 +10,32 @@
 //! `reader` knows where a message begins and ends, `format` what one looks like, `content_hash` which two are the same.
 
 pub mod append;
-pub mod content_hash;
+pub(crate) mod content_hash;
 pub mod count;
-pub mod excerpt;
+pub(crate) mod excerpt;
 pub mod expunge;
 pub mod format;
-pub mod hash_set;
+pub(crate) mod hash_set;
 mod in_place;
-pub mod intent;
-pub mod intent_text;
+pub(crate) mod intent;
+mod intent_text;
 pub mod limited_file;
 pub mod lock;
 pub mod measure;
 mod moved;
 pub mod open;
 pub mod quoting;
-pub mod ranges;
+pub(crate) mod ranges;
 pub mod reader;
 pub mod recover;
 pub mod separator_search;
 pub mod setgid;
-pub mod submissions;
-pub mod torn;
+pub(crate) mod submissions;
+mod torn;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::Path;
 
 use time::OffsetDateTime;
 
@@ -49,8 +50,11 @@ use crate::sys::deadline::Deadline;
 #[must_use]
 pub struct OpenMailbox {
     locked: Locked,
-    recovered: Recovered,
-    salvaged: u64,
+    /// What killed runs had left, and was put in order.
+    pub recovered: Recovered,
+    /// How many messages of damaged journals were put back.
+    pub salvaged: u64,
+    /// What an MTA may bring again.
     left: Vec<LeftMessage>,
     submissions: Option<Submissions>,
 }
@@ -87,81 +91,35 @@ fn open_locked_at(
     })
 }
 
-impl OpenMailbox {
-    /// The mailbox, open for reading and appending.
-    pub fn file(&self) -> &File {
-        self.locked.file()
-    }
+impl Deref for OpenMailbox {
+    type Target = Locked;
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.locked.path()
-    }
-
-    /// Its length, in bytes.
-    pub fn length(&self) -> Result<u64, Error> {
-        self.locked.length()
-    }
-
-    /// Tells whether there is a dotlock: where there is none, this user can make no file beside the mailbox.
-    pub fn has_dotlock(&self) -> bool {
-        self.locked.has_dotlock()
-    }
-
-    /// Shows that we are still at it, each time some seconds have gone by: others remove a dotlock that grows old.
-    pub fn refresh(&self) {
-        self.locked.refresh();
-    }
-
-    /// What killed runs had left, and was put in order.
-    pub fn recovered(&self) -> Recovered {
-        self.recovered
-    }
-
-    /// The journals that were set aside just now, since they are damaged or the disk failed: somebody has to look at them.
-    pub fn set_aside(&self) -> &[PathBuf] {
-        self.locked.set_aside()
-    }
-
-    /// How many messages of damaged journals were put back.
-    pub fn salvaged(&self) -> u64 {
-        self.salvaged
-    }
-
-    pub(in crate::mailbox) fn locked(&self) -> &Locked {
+    fn deref(&self) -> &Locked {
         &self.locked
     }
+}
 
-    pub(in crate::mailbox) fn locked_mut(&mut self) -> &mut Locked {
-        &mut self.locked
+impl OpenMailbox {
+    fn submissions(&mut self) -> (&File, &mut Submissions) {
+        let file = self.locked.file();
+        let known = self.submissions.get_or_insert_with(|| Submissions::read(file));
+        (file, known)
     }
 
     /// Tells whether a submission was delivered lately.
-    pub(in crate::mailbox) fn has_submission(&mut self, key: SubmissionKey, now_seconds: i64) -> bool {
-        let file = self.locked.file();
-        let known = self.submissions.get_or_insert_with(|| Submissions::read(file));
-        known.has(key, now_seconds)
+    fn has_submission(&mut self, key: SubmissionKey, now_seconds: i64) -> bool {
+        self.submissions().1.has(key, now_seconds)
     }
 
     /// Notes that a submission was delivered, and is synced.
-    pub(in crate::mailbox) fn note_submission(&mut self, key: SubmissionKey, now_seconds: i64) {
-        let file = self.locked.file();
-        let known = self.submissions.get_or_insert_with(|| Submissions::read(file));
+    fn note_submission(&mut self, key: SubmissionKey, now_seconds: i64) {
+        let (file, known) = self.submissions();
         known.add(file, key, now_seconds);
     }
 
     /// Forgets a submission whose message is about to be taken back.
-    pub(in crate::mailbox) fn forget_submission(&mut self, key: SubmissionKey) -> std::io::Result<()> {
-        let file = self.locked.file();
-        let known = self.submissions.get_or_insert_with(|| Submissions::read(file));
+    fn forget_submission(&mut self, key: SubmissionKey) -> std::io::Result<()> {
+        let (file, known) = self.submissions();
         known.forget(file, key)
-    }
-
-    pub(in crate::mailbox) fn take_left_messages(&mut self) -> Vec<LeftMessage> {
-        std::mem::take(&mut self.left)
-    }
-
-    pub(in crate::mailbox) fn give_left_messages(&mut self, left: Vec<LeftMessage>) {
-        self.left = left;
     }
 }

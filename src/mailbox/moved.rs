@@ -6,7 +6,7 @@
 //! enough, the message counts as missing: then it is there twice, which is better than not at all.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -55,21 +55,7 @@ pub(super) fn find_moved<R: Read + Clone>(
 }
 
 fn hash<R: Read + Clone>(entry: &MboxEntry<'_, R>) -> io::Result<ContentHash> {
-    let mut hashed = Hashed(ContentReader::new(HashScope::All));
-    write_letter(&mut hashed, entry.clone())?;
-    Ok(hashed.0.finish())
-}
-
-/// Hashes what is written to it.
-struct Hashed(ContentReader);
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.read(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    let mut reader = ContentReader::new(HashScope::All);
+    write_letter(&mut reader, entry.clone())?;
+    Ok(reader.finish())
 }

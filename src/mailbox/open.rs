@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::error::{Category, Error};
 use crate::mailbox::setgid::{self, SpoolDirAccess};
-use crate::sys::dirs::parent_of;
+use crate::sys::dirs::{open_unread, parent_of};
 
 /// Whose mailbox this has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +24,8 @@ pub enum Owner {
     Trusted(u32),
 }
 
-/// Opens the mailbox without following a link and without waiting for a FIFO.
 fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let mut options = OpenOptions::new();
-    options.read(true).append(true);
-    // Reading its end must not make the mailbox look read: "new mail" means mtime later than atime. Owner only (open(2)).
-    match options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(path) {
-        Err(e) if e.raw_os_error() == Some(libc::EPERM) => options.custom_flags(flags.bits()).open(path),
-        result => result,
-    }
+    open_unread(OpenOptions::new().read(true).append(true), path)
 }
 
 /// What to do where there is no mailbox.
@@ -43,14 +35,6 @@ pub enum Absent {
     Create,
     /// Refuse.
     Refuse,
-}
-
-/// Opens the mailbox, or makes an empty one, in `place` if it is the own one.
-///
-/// # Errors
-/// When the path is no mailbox, or neither can be done.
-pub fn open_or_create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<File, Error> {
-    open_or(path, owner, Absent::Create, place)
 }
 
 /// Opens the mailbox; where there is none, does what `absent` says, in `place` if it is the own one.
@@ -196,14 +180,14 @@ pub fn check_file(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
         // procmail takes it for a mailbox that is forwarded, and a program is none.
         return Err(not_a_mailbox(path, "it has the setuid or setgid bit").hint("chmod ug-s it"));
     }
-    let (uid, found) = (stat.uid(), stat.uid());
+    let uid = stat.uid();
     match owner {
-        Owner::Exactly(user) if user != found => Err(not_a_mailbox(
+        Owner::Exactly(user) if user != uid => Err(not_a_mailbox(
             path,
             &format!("it belongs to uid {uid}, not to uid {user}"),
         )
         .hint("give it to the user with chown")),
-        Owner::Trusted(user) if user != found && found != 0 && everybody_writes(path) => Err(not_a_mailbox(
+        Owner::Trusted(user) if user != uid && uid != 0 && everybody_writes(path) => Err(not_a_mailbox(
             path,
             &format!("it belongs to uid {uid}, in a directory that everybody may write to"),
         )),

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use crate::sys::read_at::ReadAt;
+use crate::sys::read_at::{ReadAt, each_piece};
 
 /// How much is read in one step, in bytes.
 pub const STEP_BYTES: usize = 256 << 10;
@@ -14,6 +14,14 @@ pub const STEP_BYTES: usize = 256 << 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges {
     parts: Vec<Range<u64>>,
+}
+
+impl From<Range<u64>> for Ranges {
+    fn from(part: Range<u64>) -> Self {
+        let mut ranges = Self::default();
+        ranges.push(part);
+        ranges
+    }
 }
 
 impl Ranges {
@@ -87,13 +95,8 @@ impl Ranges {
     /// What they hash to.
     pub fn hash<F: ReadAt + ?Sized>(&self, file: &F, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<Hash> {
         let mut hashing = Hashing::new(self.reader(file));
-        let mut buffer = vec![0; STEP_BYTES];
-        loop {
-            match hashing.read(&mut buffer)? {
-                0 => return Ok(hashing.finish().0),
-                read => step(read as u64)?,
-            }
-        }
+        each_piece(&mut hashing, STEP_BYTES, |piece| step(piece.len() as u64))?;
+        Ok(hashing.finish().0)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::mailbox::intent_text::{AppendProgress, MessageSource};
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::lock::Locked;
 use crate::mailbox::measure::AppendExtent;
-use crate::mailbox::torn::{self, Compare, Depth, Separator, Tail};
+use crate::mailbox::torn::{self, Compare, Depth, Tail};
 use crate::mailbox::{OpenMailbox, moved, quoting};
 use crate::sys::deadline::{ReadLimit, TOTAL};
 
@@ -27,18 +27,8 @@ use crate::sys::deadline::{ReadLimit, TOTAL};
 #[derive(Debug)]
 pub(super) struct LeftMessage {
     intent: LeftIntent,
-    found: Wholeness,
-}
-
-/// How much of such a message stands in the mailbox.
-#[derive(Debug)]
-enum Wholeness {
-    /// All of it.
-    Whole(Separator),
-    /// It has holes.
-    Holed,
-    /// Something else stands in its place; it may stand elsewhere.
-    Moved,
+    /// What stands where it was; never `Torn`, since that is cut off. Where it is `Foreign`, the message may stand elsewhere.
+    found: Tail,
 }
 
 /// What was put in order.
@@ -90,9 +80,9 @@ pub(super) fn recover(
     }
     for left in &mut kept {
         match left.found {
-            Wholeness::Whole(_) => left.intent.advance(locked.file(), AppendProgress::Durable),
-            Wholeness::Moved => left.intent.advance(locked.file(), AppendProgress::Moved),
-            Wholeness::Holed => {}
+            Tail::Whole(_) => left.intent.advance(locked.file(), AppendProgress::Durable),
+            Tail::Foreign => left.intent.advance(locked.file(), AppendProgress::Moved),
+            Tail::Holed | Tail::Torn => {}
         }
     }
     let too_many = kept.len().saturating_sub(MOST_NOTES);
@@ -117,13 +107,13 @@ struct Recovery<'a> {
 impl Recovery<'_> {
     /// Does what can be done for a note by itself.
     fn settle(&mut self, mut intent: LeftIntent, step: impl Fn()) -> io::Result<()> {
-        let extent = intent.extent();
+        let extent = intent.noted.extent;
         let length = self.file.metadata()?.len();
-        let depth = match intent.progress() {
+        let depth = match intent.noted.progress {
             AppendProgress::Unknown | AppendProgress::Whole => Depth::Content,
             AppendProgress::Durable => Depth::Separator,
             AppendProgress::Moved => {
-                self.keep_moved(intent);
+                self.keep(intent, Tail::Foreign);
                 return Ok(());
             }
         };
@@ -139,7 +129,7 @@ impl Recovery<'_> {
         }
         self.has_first |= extent.before_bytes == 0;
         // It was whole before: what is shorter now is something else, which moved into its place.
-        let tail = if intent.progress() != AppendProgress::Unknown && length < extent.after_bytes {
+        let tail = if intent.noted.progress != AppendProgress::Unknown && length < extent.after_bytes {
             Tail::Foreign
         } else {
             tail
@@ -153,34 +143,21 @@ impl Recovery<'_> {
             Tail::Holed => self.close_hole(&extent)?,
             Tail::Whole(_) | Tail::Foreign => {}
         }
-        if intent.progress() != AppendProgress::Durable {
+        if intent.noted.progress != AppendProgress::Durable {
             self.make_durable(&intent, step)?;
         }
-        let may_come_again = intent.source() == MessageSource::Mail && !intent.is_old(self.now);
-        match tail {
-            Tail::Whole(separator) if may_come_again => self.kept.push(LeftMessage {
-                intent,
-                found: Wholeness::Whole(separator),
-            }),
-            Tail::Holed if may_come_again => self.kept.push(LeftMessage {
-                intent,
-                found: Wholeness::Holed,
-            }),
-            Tail::Foreign => self.keep_moved(intent),
-            Tail::Torn | Tail::Whole(_) | Tail::Holed => self.settled.push(intent),
-        }
+        self.keep(intent, tail);
         Ok(())
     }
 
-    /// Keeps the note of a message that stands elsewhere, or nowhere, for when the same comes again.
-    fn keep_moved(&mut self, intent: LeftIntent) {
-        if intent.source() == MessageSource::Mail && !intent.is_old(self.now) {
-            self.kept.push(LeftMessage {
-                intent,
-                found: Wholeness::Moved,
-            });
-        } else {
-            self.settled.push(intent);
+    /// Keeps the note of a message for when the same comes again. One of a message that does not come again has done what it was for.
+    fn keep(&mut self, intent: LeftIntent, found: Tail) {
+        let may_come_again = intent.noted.source == MessageSource::Mail && !intent.is_old(self.now);
+        match found {
+            Tail::Whole(_) | Tail::Holed | Tail::Foreign if may_come_again => {
+                self.kept.push(LeftMessage { intent, found });
+            }
+            Tail::Torn | Tail::Whole(_) | Tail::Holed | Tail::Foreign => self.settled.push(intent),
         }
     }
 
@@ -197,8 +174,8 @@ impl Recovery<'_> {
 
     /// Writes again what stands there of the message, and of those before it that were to be synced with it. The caller syncs.
     fn make_durable(&mut self, intent: &LeftIntent, step: impl Fn()) -> io::Result<()> {
-        let extent = intent.extent();
-        let from = match intent.source() {
+        let extent = intent.noted.extent;
+        let from = match intent.noted.source {
             MessageSource::Mail => extent.before_bytes,
             MessageSource::Mbox { unsynced_from_bytes } => unsynced_from_bytes,
         };
@@ -220,36 +197,33 @@ pub fn find_earlier<R: Read + Clone>(
     let fail = |e: io::Error| Error::io("look for an earlier try in", &path, &e);
     let mut same: Option<LeftMessage> = None;
     let (mut moved, mut others) = (Vec::new(), Vec::new());
-    for left in mailbox.take_left_messages() {
-        let place = |left: &LeftMessage| (left.intent.extent().before_bytes, left.intent.extent().after_bytes);
+    for left in std::mem::take(&mut mailbox.left) {
+        let place = |left: &LeftMessage| {
+            let extent = left.intent.noted.extent;
+            (extent.before_bytes, extent.after_bytes)
+        };
         match &same {
             // A try that was killed when it had found its message left a second note on it.
             Some(found) if place(found) == place(&left) => left.intent.remove(mailbox.file()),
             None if left.is(mailbox.file(), entry).map_err(fail)? => match left.found {
-                Wholeness::Moved => moved.push(left.intent),
-                Wholeness::Whole(_) | Wholeness::Holed => same = Some(left),
+                Tail::Foreign | Tail::Torn => moved.push(left.intent),
+                Tail::Whole(_) | Tail::Holed => same = Some(left),
             },
             Some(_) | None => others.push(left),
         }
     }
-    mailbox.give_left_messages(others);
-    if same.is_none()
-        && let Some(appended) = find_moved(mailbox, entry, moved).map_err(fail)?
-    {
+    mailbox.left = others;
+    let found = match same {
+        Some(left) => Some(left.rewrite(mailbox, entry).map_err(fail)?),
+        None => find_moved(mailbox, entry, moved).map_err(fail)?,
+    };
+    if let Some(appended) = found {
         return Ok(Some(appended.with_submission(mailbox, entry.submission, entry.date)));
     }
-    match same {
-        Some(left) => {
-            let appended = left.rewrite(mailbox, entry).map_err(fail)?;
-            Ok(Some(appended.with_submission(mailbox, entry.submission, entry.date)))
-        }
-        None => {
-            let now = entry.date.unix_timestamp();
-            let is_known = entry.submission.is_some_and(|key| mailbox.has_submission(key, now));
-            // Its message was synced before it was noted. Whoever deleted it since has seen it.
-            Ok(is_known.then(|| Appended::delivered_before(mailbox)))
-        }
-    }
+    let now = entry.date.unix_timestamp();
+    let is_known = entry.submission.is_some_and(|key| mailbox.has_submission(key, now));
+    // Its message was synced before it was noted. Whoever deleted it since has seen it.
+    Ok(is_known.then(|| Appended::delivered_before(mailbox)))
 }
 
 /// Finds `entry` where it stands now, by notes that say that it stood elsewhere, and makes it last. These notes have done then what they
@@ -266,7 +240,7 @@ fn find_moved<R: Read + Clone>(
             note.remove(file);
             continue;
         }
-        let Some(place) = moved::find_moved(file, entry, note.extent().separator, || mailbox.refresh())? else {
+        let Some(place) = moved::find_moved(file, entry, note.noted.extent.separator, || mailbox.refresh())? else {
             note.remove(file);
             continue;
         };
@@ -276,7 +250,7 @@ fn find_moved<R: Read + Clone>(
         let extent = AppendExtent {
             before_bytes: place.start,
             after_bytes: place.end,
-            ..note.extent()
+            ..note.noted.extent
         };
         found = Some(Appended::from_found(mailbox, extent, note.take_over(mailbox.path())));
     }
@@ -286,13 +260,10 @@ fn find_moved<R: Read + Clone>(
 impl LeftMessage {
     /// Compares all but the date of delivery.
     fn is<R: Read + Clone>(&self, file: &File, entry: &MboxEntry<'_, R>) -> io::Result<bool> {
-        let extent = self.intent.extent();
-        let separator = match &self.found {
-            Wholeness::Whole(separator) => separator,
+        let extent = self.intent.noted.extent;
+        let Tail::Whole(separator) = &self.found else {
             // What the holes have swallowed, the note's checksum knows.
-            Wholeness::Holed | Wholeness::Moved => {
-                return Ok(self.whole(entry)?.is_some_and(|(_, whole)| whole == extent));
-            }
+            return Ok(self.whole(entry)?.is_some_and(|(_, whole)| whole == extent));
         };
         if !separator.line.starts_with(separator_start(entry.sender).as_bytes()) {
             return Ok(false);
@@ -313,7 +284,7 @@ impl LeftMessage {
         &self,
         entry: &MboxEntry<'e, R>,
     ) -> io::Result<Option<(MboxEntry<'e, R>, AppendExtent)>> {
-        let extent = self.intent.extent();
+        let extent = self.intent.noted.extent;
         let entry = MboxEntry {
             date: self.intent.date(),
             ..entry.clone()
@@ -327,11 +298,11 @@ impl LeftMessage {
 
     /// Writes the message over what stands there of it, and syncs: whatever the disk has, afterwards it has this.
     fn rewrite<R: Read + Clone>(self, mailbox: &OpenMailbox, entry: &MboxEntry<'_, R>) -> io::Result<Appended> {
-        let (file, extent) = (mailbox.file(), self.intent.extent());
+        let (file, extent) = (mailbox.file(), self.intent.noted.extent);
         let written = self
             .write_over(file, entry)
             .and_then(|()| file.sync_data())
-            .and_then(|()| append::sync_name(mailbox.locked(), extent.before_bytes));
+            .and_then(|()| append::sync_name(mailbox, extent.before_bytes));
         let intent = self.intent.replace_with_own(file, mailbox.path(), entry.date);
         match written {
             Ok(()) => Ok(Appended::from_found(mailbox, extent, intent)),
@@ -343,9 +314,9 @@ impl LeftMessage {
     }
 
     fn write_over<R: Read + Clone>(&self, file: &File, entry: &MboxEntry<'_, R>) -> io::Result<()> {
-        let extent = self.intent.extent();
+        let extent = self.intent.noted.extent;
         match &self.found {
-            Wholeness::Whole(separator) => {
+            Tail::Whole(separator) => {
                 // The separator line has another date, and stays.
                 write_again(file, extent.before_bytes, separator.end_bytes, || {})?;
                 let mut to = InPlace::begin(file, separator.end_bytes, extent.after_bytes)?;
@@ -354,8 +325,8 @@ impl LeftMessage {
                 drop(pieces);
                 to.finish()
             }
-            Wholeness::Moved => Err(io::Error::other("another message stands there")),
-            Wholeness::Holed => {
+            Tail::Foreign | Tail::Torn => Err(io::Error::other("another message stands there")),
+            Tail::Holed => {
                 let Some((entry, whole)) = self.whole(entry)? else {
                     return Err(io::Error::other("this is another message"));
                 };

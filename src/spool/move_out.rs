@@ -75,7 +75,7 @@ impl MoveOut<'_> {
         let mut look = Snapshot::take(&locked, self.job.care.reading.get())?;
         let place = self.journal_place(&locked);
         drop(locked);
-        let choice = self.job.choose(&look.as_view())?;
+        let choice = self.job.choose(&look)?;
         if choice.taken.is_empty() {
             return Ok(Some(MoveOutcome::Nothing(choice)));
         }
@@ -154,9 +154,8 @@ impl MoveOut<'_> {
             mode,
             deadline: &self.job.care.deadline,
         };
-        let seen = look.as_view();
         let put =
-            Merge::begin(target).and_then(|mut merge| choice.originals.put_back(&self.job.unpacker(&seen), &mut merge));
+            Merge::begin(target).and_then(|mut merge| choice.originals.put_back(&self.job.unpacker(look), &mut merge));
         match put {
             Ok(tally) => self.job.tell_put_back(tally, mode).map(Some),
             Err(Stop::Again) => Ok(None),

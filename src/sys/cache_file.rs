@@ -1,6 +1,7 @@
 //! Small files in which a run remembers what it saw, so that the next run need not look again. A file that is lost, damaged, somebody
 //! else's or cannot be written counts as missing. Nothing is synced.
 
+use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use std::fs::File;
+use data_encoding::HEXLOWER;
 
 use crate::sys::dirs::{make_private_dir, open_kept, own_file};
 
@@ -74,9 +75,7 @@ pub fn fingerprint_tail(file: &File, end: u64) -> io::Result<String> {
     let length = TAIL_BYTES.min(usize::try_from(end).unwrap_or(TAIL_BYTES));
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, end - length as u64)?;
-    Ok(std::iter::once(".".to_owned())
-        .chain(bytes.iter().map(|b| format!("{b:02x}")))
-        .collect())
+    Ok(format!(".{}", HEXLOWER.encode(&bytes)))
 }
 
 /// How much of the beginning and of the end makes a fingerprint, in bytes.

@@ -68,6 +68,17 @@ pub fn own_file() -> OpenOptions {
     options
 }
 
+/// Opens what may be a mailbox, as `options` say: a link is not followed, a FIFO does not hold us, and reading does not make it look
+/// read. "New mail" means that the modification is later than the access.
+pub fn open_unread(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    match options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(path) {
+        // For the owner and root alone (open(2)).
+        Err(e) if e.raw_os_error() == Some(libc::EPERM) => options.custom_flags(flags.bits()).open(path),
+        opened => opened,
+    }
+}
+
 /// Opens such a file to read and to write it; makes it, readable for this user alone, where there is none. What stands in its place and
 /// cannot be used is set aside.
 pub fn open_own(path: &Path) -> io::Result<File> {

@@ -20,7 +20,7 @@ pub fn modified_nanoseconds(stat: &std::fs::Metadata) -> i128 {
 }
 
 /// What the file system says of a file, as far as it tells whether the file is the one that was seen, and unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct FileStamp {
     /// The file system.
     pub device: u64,
@@ -35,6 +35,11 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
+    /// Of an open file.
+    pub fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&file.metadata()?))
+    }
+
     /// Of a file.
     pub fn of(stat: &std::fs::Metadata) -> Self {
         Self {

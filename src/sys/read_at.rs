@@ -1,7 +1,7 @@
 //! Bytes that are read from any place: a file, a message in memory, an archive that is unpacked meanwhile.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 use crate::sys::message_buffer::MessageBuffer;
@@ -51,6 +51,23 @@ impl ReadAt for MessageBuffer {
 
     fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         self.read_at(buffer, at)
+    }
+}
+
+/// Shows all that `from` reads to `step`, at most `step_bytes` at a time.
+pub fn each_piece(
+    mut from: impl Read,
+    step_bytes: usize,
+    mut step: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; step_bytes];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => step(buffer.get(..read).unwrap_or_default())?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
     }
 }
 

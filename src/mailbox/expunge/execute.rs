@@ -20,6 +20,7 @@ use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
 use crate::mailbox::format::ctime_text;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::sys::file_stamp::modified_nanoseconds;
+use crate::sys::read_at::each_piece;
 
 /// How sure the caller is that the mailbox still holds what it saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +70,10 @@ pub fn expunge(
     let Some(from) = plan.taken.start() else {
         return Ok(Expunge::Changed);
     };
-    match standing(locked, look, plan, &prepared, trust)? {
-        Standing::AsSeen => {}
-        Standing::Changed => return Ok(Expunge::Changed),
-        Standing::InDoubt => return Ok(Expunge::InDoubt(Box::new(prepared))),
+    match changes(locked, look, plan, &prepared, trust)? {
+        Changes::Nothing => {}
+        Changes::Written => return Ok(Expunge::InDoubt(Box::new(prepared))),
+        Changes::Changed => return Ok(Expunge::Changed),
     }
     let stat = locked.file().metadata().map_err(fail)?;
     let arrived = arrived(locked.file(), look.bytes(), stat.len(), plan).map_err(fail)?;
@@ -93,7 +94,7 @@ pub fn expunge(
     };
     let is_all = draft.bytes() == 0;
     let finished = match draft.commit(head) {
-        Ok(journal) => finish_expunge(locked.locked_mut(), journal, None),
+        Ok(journal) => finish_expunge(&mut locked.locked, journal, None),
         // Nothing has to be moved, and cutting off is one step: on a full disk it makes room.
         Err(_) if is_all => cut_off(locked.file(), from)
             .map(|()| set_times(locked.file(), times))
@@ -110,29 +111,21 @@ pub fn expunge(
     })
 }
 
-/// Whether a locked mailbox holds what was looked at.
-enum Standing {
-    AsSeen,
-    Changed,
-    /// It is too large to be read under the lock.
-    InDoubt,
-}
-
-fn standing(
+/// What happened to the mailbox since the look: `Written` where that is not known, since it is too large to be read under the lock.
+fn changes(
     locked: &OpenMailbox,
     look: &Snapshot,
     plan: &ExpungePlan,
     prepared: &Prepared,
     trust: SnapshotTrust,
-) -> Result<Standing, Error> {
+) -> Result<Changes, Error> {
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let stands = match (look.changes_since(locked)?, trust) {
-        (Changes::Nothing, _) => true,
-        (Changes::Changed, _) => false,
+    let holds = match (look.changes_since(locked)?, trust) {
+        (known @ (Changes::Nothing | Changes::Changed), _) => return Ok(known),
         (Changes::Written, _) if plan.is_quick(prepared) => {
             prepared.still_holds(locked.file(), plan, |_| Ok(())).map_err(fail)?
         }
-        (Changes::Written, SnapshotTrust::Once) => return Ok(Standing::InDoubt),
+        (Changes::Written, SnapshotTrust::Once) => return Ok(Changes::Written),
         (Changes::Written, SnapshotTrust::Twice) => {
             // What is moved is compared, whatever that takes: moving it takes longer.
             let hash = prepared.kept.hash(locked.file(), |_| {
@@ -142,20 +135,13 @@ fn standing(
             hash.map_err(fail)? == prepared.kept_hash
         }
     };
-    Ok(if stands { Standing::AsSeen } else { Standing::Changed })
+    Ok(if holds { Changes::Nothing } else { Changes::Changed })
 }
 
 /// Adds what came meanwhile to what stays; and, where nothing stays that could carry what an IMAP server keeps, a message that does.
-fn add_arrived(draft: &mut JournalDraft, plan: &ExpungePlan, mut arrived: impl Read) -> io::Result<()> {
+fn add_arrived(draft: &mut JournalDraft, plan: &ExpungePlan, arrived: impl Read) -> io::Result<()> {
     let mut carry = plan.carried_field().filter(|_| draft.bytes() == 0);
-    let mut buffer = vec![0; STEP_BYTES];
-    loop {
-        let read = arrived.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        write_kept(draft, buffer.get(..read).unwrap_or_default(), &mut carry)?;
-    }
+    each_piece(arrived, STEP_BYTES, |piece| write_kept(draft, piece, &mut carry))?;
     match (carry, &plan.imap_base) {
         (Some(_), Some(base)) => draft.write_all(&imap_state::write_internal_message(base, &ctime_text(plan.date))),
         (Some(_) | None, _) => Ok(()),
@@ -164,9 +150,8 @@ fn add_arrived(draft: &mut JournalDraft, plan: &ExpungePlan, mut arrived: impl R
 
 /// What came behind what was looked at; none where that is not the beginning of a message, and so part of one that was looked at.
 fn arrived(file: &File, seen: u64, now: u64, plan: &ExpungePlan) -> io::Result<Option<Ranges>> {
-    let mut arrived = Ranges::new();
     if now == seen {
-        return Ok(Some(arrived));
+        return Ok(Some(Ranges::default()));
     }
     let mut start = [0; 8];
     let read = file.read_at(&mut start, seen)?;
@@ -177,8 +162,8 @@ fn arrived(file: &File, seen: u64, now: u64, plan: &ExpungePlan) -> io::Result<O
         return Ok(None);
     }
     let last_goes = plan.taken.end() == Some(seen);
-    arrived.push(seen + if last_goes { ends as u64 } else { 0 }..now);
-    Ok(Some(arrived))
+    let from = seen + if last_goes { ends as u64 } else { 0 };
+    Ok(Some(Ranges::from(from..now)))
 }
 
 /// The times that keep "new mail" right: modified later than read exactly when it was so, and something unread is there.

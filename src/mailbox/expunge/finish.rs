@@ -55,7 +55,7 @@ pub(super) fn finish_expunge(
     deadline: Option<&Deadline>,
 ) -> Result<u64, Error> {
     let path = locked.path().to_owned();
-    let place = journal.place().to_owned();
+    let place = journal.place.clone();
     let done = move_content(locked, &mut journal, deadline);
     if let Err(e) = done {
         return Err(unfinished_error(&path, &place, &e));
@@ -64,10 +64,10 @@ pub(super) fn finish_expunge(
 }
 
 fn move_content(locked: &Locked, journal: &mut Journal, deadline: Option<&Deadline>) -> io::Result<()> {
-    let synced_bytes = journal.synced_bytes();
-    let cut = cut_off(locked.file(), journal.head().from + synced_bytes);
+    let synced_bytes = journal.record.synced_bytes;
+    let cut = cut_off(locked.file(), journal.record.head.from + synced_bytes);
     cut.inspect_err(|_| journal.mark_failed())?;
-    if !journal.is_truncated() {
+    if !journal.record.truncated {
         journal.mark_truncated().map_err(io::Error::other)?;
     }
     append(locked, journal, synced_bytes, deadline)
@@ -119,7 +119,7 @@ pub(super) enum Foreign {
 
 /// Sets the times, and removes the journal, of which everything is synced. The mailbox's length.
 pub(super) fn conclude_expunge(locked: &mut Locked, journal: Journal, foreign: Foreign) -> Result<u64, Error> {
-    let times = journal.head().times;
+    let times = journal.record.head.times;
     if foreign == Foreign::None && times.1 > 0 {
         set_times(locked.file(), times);
     }

@@ -9,27 +9,25 @@
 //! What has the final name was whole once, so it is never removed unread. A damaged journal is set aside (`salvage.rs`). So is a journal
 //! whose mailbox had a sync that failed, once all of it was written again (`set_aside.rs`).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use fs2::FileExt as _;
-use nix::fcntl::OFlag;
-use sha2::{Digest, Sha256};
 
 use crate::error::{Category, Error};
 use crate::mailbox::expunge::journal_record::{
-    FAILED_AT, HEAD_BYTES, Record, SYNCED_AT, Sync, TRUNCATED_AT, last_record, synced_note,
+    FAILED_AT, HEAD_BYTES, Record, SYNCED_AT, TRUNCATED_AT, last_record, synced_note,
 };
 pub use crate::mailbox::expunge::journal_record::{RecordHeader, Undo};
 use crate::mailbox::expunge::journal_units::{Writer, read_content};
 use crate::mailbox::expunge::set_aside::{self, SetAsideReason};
 use crate::mailbox::in_place::write_again;
-use crate::mailbox::ranges::{Ranges, STEP_BYTES};
-use crate::sys::dirs::sync_parent;
+use crate::mailbox::ranges::{Hashing, Ranges, STEP_BYTES};
+use crate::sys::dirs::{own_file, sync_parent};
 use crate::sys::file_stamp::is_still;
-use crate::sys::read_at::ReadAt;
+use crate::sys::read_at::{ReadAt, each_piece};
 
 /// Tells whether a file may be a journal of the mailbox that `uid` owns. In a directory that others write to, anybody could put one.
 pub(super) fn is_trusted(stat: &std::fs::Metadata, uid: u32) -> bool {
@@ -63,21 +61,11 @@ pub enum Pending {
 #[derive(Debug)]
 #[must_use]
 pub struct DamagedJournal {
-    place: PathBuf,
-    file: File,
+    pub(super) place: PathBuf,
+    pub(super) file: File,
 }
 
 impl DamagedJournal {
-    /// Where it is.
-    pub fn place(&self) -> &Path {
-        &self.place
-    }
-
-    /// What it holds.
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
     /// Sets it aside for good. Where it is then.
     pub fn set_aside(self) -> Result<PathBuf, Error> {
         set_aside::put_aside(&self.place, &self.file, SetAsideReason::Bad)
@@ -100,12 +88,7 @@ impl Pending {
                 .class(Category::Mailbox)
                 .hint("a run of spoolguard spool was interrupted; any such run as root mends it")
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-            .open(place)
-            .map_err(fail)?;
+        let file = own_file().read(true).write(true).open(place).map_err(fail)?;
         match file.try_lock_exclusive() {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -128,8 +111,12 @@ impl Pending {
                 .and_then(|()| file.sync_all())
                 .map_err(fail)?;
         }
-        // A kill may have come between the rename and the sync of the directory.
-        sync_parent(&place).or_else(if_unreadable).map_err(fail)?;
+        // A kill may have come between the rename and the sync of the directory. Where the user may not read that, the user did not
+        // make the journal there either.
+        match sync_parent(&place) {
+            Err(e) if e.kind() != io::ErrorKind::PermissionDenied => return Err(fail(e)),
+            _ => {}
+        }
         Ok(Self::Whole(Journal {
             place,
             file,
@@ -139,47 +126,13 @@ impl Pending {
     }
 }
 
-/// A directory that may be written to and not read cannot be synced; then the user did not make the journal there either.
-fn if_unreadable(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        Ok(())
-    } else {
-        Err(error)
-    }
-}
-
 impl Journal {
-    /// Where it is.
-    pub fn place(&self) -> &Path {
-        &self.place
-    }
-
-    /// What it says.
-    pub fn head(&self) -> &RecordHeader {
-        &self.record.head
-    }
-
-    /// How much content there is, in bytes.
-    pub fn bytes(&self) -> u64 {
-        self.record.bytes
-    }
-
-    /// Tells whether the mailbox was cut off.
-    pub fn is_truncated(&self) -> bool {
-        self.record.truncated
-    }
-
     /// Reads content from byte `at` on.
     pub fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         let left = usize::try_from(self.record.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
         let buffer = buffer.get_mut(..wanted).unwrap_or_default();
         read_content(&self.file, self.at + HEAD_BYTES, buffer, at)
-    }
-
-    /// How much of the content was seen to be synced into the mailbox, in bytes.
-    pub fn synced_bytes(&self) -> u64 {
-        self.record.synced_bytes
     }
 
     /// Notes that the mailbox was cut off.
@@ -199,7 +152,7 @@ impl Journal {
     /// Notes that a sync of the mailbox failed. Where that cannot be written, the next run does what it can without.
     pub fn mark_failed(&mut self) {
         let _ = self.note(FAILED_AT, b"E");
-        self.record.sync = Sync::Failed;
+        self.record.sync_failed = true;
     }
 
     fn note(&self, at: u64, text: &[u8]) -> Result<(), Error> {
@@ -214,9 +167,7 @@ impl Journal {
     /// # Errors
     /// When it cannot be written; then the former record holds.
     pub fn extend(&mut self, head: RecordHeader, more: impl Read) -> Result<(), Error> {
-        let mut content = Ranges::new();
-        content.push(0..self.record.bytes);
-        self.hold(head, &content, more)
+        self.hold(head, &Ranges::from(0..self.record.bytes), more)
     }
 
     /// Lets another record hold: these parts of the content so far.
@@ -227,7 +178,7 @@ impl Journal {
         self.hold(head, parts, io::empty())
     }
 
-    fn hold(&mut self, head: RecordHeader, parts: &Ranges, mut more: impl Read) -> Result<(), Error> {
+    fn hold(&mut self, head: RecordHeader, parts: &Ranges, more: impl Read) -> Result<(), Error> {
         let fail = |e: io::Error| Error::io("write journal", &self.place, &e);
         let start = self.record.end(self.at);
         self.file.set_len(start).map_err(fail)?;
@@ -236,34 +187,11 @@ impl Journal {
             at: start + HEAD_BYTES,
         };
         let mut to = Writer::new(BufWriter::with_capacity(STEP_BYTES, to));
-        let mut sha = Sha256::new();
-        let mut buffer = vec![0; STEP_BYTES];
-        for part in parts.iter() {
-            let mut at = part.start;
-            while at < part.end {
-                let room = usize::try_from(part.end - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
-                let read = self
-                    .read_at(buffer.get_mut(..room).unwrap_or_default(), at)
-                    .map_err(fail)?;
-                let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty());
-                let bytes = bytes.ok_or_else(|| fail(io::ErrorKind::UnexpectedEof.into()))?;
-                to.write_all(bytes).map_err(fail)?;
-                sha.update(bytes);
-                at += read as u64;
-            }
-        }
-        loop {
-            let read = more.read(&mut buffer).map_err(fail)?;
-            if read == 0 {
-                break;
-            }
-            let bytes = buffer.get(..read).unwrap_or_default();
-            to.write_all(bytes).map_err(fail)?;
-            sha.update(bytes);
-        }
+        let mut content = Hashing::new(parts.reader(&*self).chain(more));
+        each_piece(&mut content, STEP_BYTES, |piece| to.write_all(piece)).map_err(fail)?;
         to.finish().map_err(fail)?;
-        let mut record = Record::new(head, to.bytes(), sha.finalize().into());
-        record.sync = self.record.sync;
+        let mut record = Record::new(head, to.bytes(), content.finish().0);
+        record.sync_failed = self.record.sync_failed;
         self.file.sync_all().map_err(fail)?;
         // Only now: a head without its content would say that the journal is damaged.
         self.file.write_all_at(&record.written(), start).map_err(fail)?;
@@ -278,19 +206,17 @@ impl Journal {
     /// # Errors
     /// When it has to be kept, and cannot be set aside.
     pub fn mark_done(self) -> Result<Option<PathBuf>, Error> {
-        match self.record.sync {
-            Sync::Failed => set_aside::put_aside(&self.place, &self.file, SetAsideReason::SyncFailed).map(Some),
-            Sync::Good => {
-                set_aside::remove_journal(&self.place, &self.file);
-                Ok(None)
-            }
+        if self.record.sync_failed {
+            return set_aside::put_aside(&self.place, &self.file, SetAsideReason::SyncFailed).map(Some);
         }
+        set_aside::remove_journal(&self.place, &self.file);
+        Ok(None)
     }
 }
 
 impl ReadAt for Journal {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.bytes())
+        Ok(self.record.bytes)
     }
 
     fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {

@@ -1,13 +1,12 @@
 //! A journal while it is written: under another name, which one run at a time may have. When it is whole, it is synced and renamed; a draft
 //! that is dropped is removed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use fs2::FileExt as _;
-use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid};
 use sha2::{Digest, Sha256};
 
@@ -17,7 +16,7 @@ use crate::mailbox::expunge::journal_record::{HEAD_BYTES, Record, RecordHeader};
 use crate::mailbox::expunge::journal_units::Writer;
 use crate::mailbox::expunge::set_aside;
 use crate::mailbox::ranges::{Hash, STEP_BYTES};
-use crate::sys::dirs::{sync_parent, with_suffix};
+use crate::sys::dirs::{own_file, sync_parent, with_suffix};
 use crate::sys::file_stamp::is_still;
 
 /// A journal that is being written. Dropped, it is gone.
@@ -38,9 +37,8 @@ impl JournalDraft {
     pub fn begin(place: &Path, uid: u32, gid: u32) -> Result<Self, Error> {
         let path = with_suffix(place, ".new");
         let fail = |e: io::Error| Error::io("make journal", &path, &e);
-        let mut options = OpenOptions::new();
+        let mut options = own_file();
         options.read(true).write(true).mode(0o600);
-        options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
         let file = match options.clone().create_new(true).open(&path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => options.open(&path).map_err(fail)?,
             result => result.map_err(fail)?,

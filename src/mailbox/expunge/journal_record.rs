@@ -1,16 +1,17 @@
 //! The records of a journal, as they stand in the file: a head of text, with its own checksum, and the content, whose checksum is in the
 //! head. A record that was not written to its end has no head yet; anything else that is not a record counts as damage.
 
-use crate::sys::read_at::read_full;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::mailbox::expunge::journal_units::{self, UNIT_BYTES, stored_bytes};
 use crate::mailbox::measure::checksum_of;
 use crate::mailbox::ranges::Hash;
+use crate::sys::read_at::read_full;
 
 /// A record's head takes this much, in bytes; its content follows.
 pub const HEAD_BYTES: u64 = UNIT_BYTES as u64;
@@ -68,18 +69,9 @@ pub struct Record {
     /// Whether the mailbox was cut off.
     pub truncated: bool,
     /// Whether a sync of the mailbox failed since: then nothing that it holds is proof of anything, and the journal is kept for good.
-    pub sync: Sync,
+    pub sync_failed: bool,
     /// How much of the content was seen to be synced into the mailbox, in bytes.
     pub synced_bytes: u64,
-}
-
-/// How the syncs of the mailbox ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// None failed.
-    Good,
-    /// One failed.
-    Failed,
 }
 
 /// The note on how much is synced.
@@ -106,7 +98,7 @@ impl Record {
             bytes,
             content,
             truncated: false,
-            sync: Sync::Good,
+            sync_failed: false,
             synced_bytes: 0,
         }
     }
@@ -126,11 +118,11 @@ impl Record {
         };
         let mut text = format!(
             "{MAGIC}\nfrom={from}\nuntil={until}\nbefore={}\nundo={undo}\naccessed={}\nmodified={}\nbytes={}\ncontent={}\n",
-            hex(before),
+            HEXLOWER.encode(before),
             times.0,
             times.1,
             self.bytes,
-            hex(&self.content),
+            HEXLOWER.encode(&self.content),
         );
         if archive.len() < 3000 && !archive.contains('\n') {
             let _ = writeln!(text, "archive={archive}");
@@ -141,7 +133,7 @@ impl Record {
     /// The head as it stands in the file.
     pub fn written(&self) -> Vec<u8> {
         let text = self.text();
-        let mut head = format!("{text}head={}\n", hex(&Sha256::digest(text.as_bytes()).into())).into_bytes();
+        let mut head = format!("{text}head={}\n", HEXLOWER.encode(&Sha256::digest(text.as_bytes()))).into_bytes();
         head.resize(HEAD_BYTES as usize, b'\n');
         head
     }
@@ -183,7 +175,7 @@ impl Record {
             bytes: number("bytes")?,
             content: unhex(value("content")?)?,
             truncated: mark(*truncated, b'T')?,
-            sync: if mark(*failed, b'E')? { Sync::Failed } else { Sync::Good },
+            sync_failed: mark(*failed, b'E')?,
             synced_bytes: read_synced(synced)?,
         };
         // Its own checksum, and nothing that was read another way than it was written; and no sums of lengths overflow.
@@ -199,22 +191,8 @@ impl Record {
     }
 }
 
-fn hex(hash: &Hash) -> String {
-    hash.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn unhex(text: &str) -> Option<Hash> {
-    let mut hash = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(hash)
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 /// The record that holds, which is the last one, and where it begins; none where anything is damaged.

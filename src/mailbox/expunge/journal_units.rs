@@ -1,11 +1,11 @@
 //! How the content of a journal lies in its file: in units of one size, each with its place in the content and a checksum of its own. So a
 //! flipped bit or a lost sector costs the messages in one unit, and all others can still be put back.
 
-use crate::sys::read_at::read_full;
 use std::fs::File;
 use std::io::{self, Write};
 
 use crate::mailbox::measure::checksum_of;
+use crate::sys::read_at::read_full;
 
 /// One unit, in bytes. Heads of records are as large, so that everything begins at a multiple of it.
 pub const UNIT_BYTES: usize = 4096;

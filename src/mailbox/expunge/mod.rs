@@ -15,17 +15,17 @@
 //!
 //! Which messages go, and that they are safe elsewhere first, is the caller's.
 
-pub mod execute;
+pub(crate) mod execute;
 mod finish;
-pub mod imap_state;
+pub(crate) mod imap_state;
 pub mod journal;
 pub mod journal_draft;
-pub mod journal_record;
-pub mod journal_units;
+mod journal_record;
+mod journal_units;
 mod lacking;
 pub mod place;
-pub mod prepare;
-pub mod resume;
-pub mod salvage;
-pub mod set_aside;
-pub mod snapshot;
+pub(crate) mod prepare;
+pub(crate) mod resume;
+pub(crate) mod salvage;
+pub(crate) mod set_aside;
+pub(crate) mod snapshot;

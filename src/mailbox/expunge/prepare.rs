@@ -2,7 +2,7 @@
 //! happened yet, and everything can be left as it is.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::journal_draft::JournalDraft;
 use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
+use crate::sys::read_at::each_piece;
 
 /// What is hashed under the lock when something was written to the mailbox since the look; more would keep deliveries waiting.
 pub const QUICK_BYTES: u64 = 64 << 20;
@@ -65,16 +66,12 @@ impl Prepared {
         let mut draft = JournalDraft::begin(place, stat.uid(), stat.gid())?;
         let kept = plan.taken.gaps(look.bytes());
         let mut from = Hashing::new(kept.reader(look.file()));
-        let mut buffer = vec![0; STEP_BYTES];
         let mut carry = plan.carried_field();
-        loop {
-            let read = from.read(&mut buffer).map_err(fail)?;
-            if read == 0 {
-                break;
-            }
-            write_kept(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(fail)?;
-            step(read as u64).map_err(fail)?;
-        }
+        each_piece(&mut from, STEP_BYTES, |piece| {
+            write_kept(&mut draft, piece, &mut carry)?;
+            step(piece.len() as u64)
+        })
+        .map_err(fail)?;
         // Where nothing is moved, a disk that is full to the last byte is no obstacle.
         if draft.bytes() > 0 {
             draft.sync().map_err(fail)?;

@@ -22,6 +22,7 @@ use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::message::from_line::{LINE_BYTES, LOOK_BYTES, begins_anywhere};
 use crate::sys::deadline::Deadline;
+use crate::sys::read_at::each_piece;
 
 /// The largest block that a file system zeroes the rest of, in bytes.
 const BLOCK_BYTES: u64 = 4096;
@@ -58,11 +59,11 @@ pub(in crate::mailbox) fn resume(
 /// Finds out how far an interrupted run came, and goes on from there.
 fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
     let path = locked.path().to_owned();
-    let place = journal.place().to_owned();
+    let place = journal.place.clone();
     let fail = |e: io::Error| unfinished_error(&path, &place, &e);
     let length = locked.length()?;
-    let head = journal.head().clone();
-    let is_as_long = !journal.is_truncated() && length >= head.until;
+    let head = journal.record.head.clone();
+    let is_as_long = !journal.record.truncated && length >= head.until;
     let untouched = is_as_long && hash_before(locked.file(), head.from, head.until).map_err(fail)? == head.before;
     if untouched && head.undo == Undo::Possible {
         let kept = journal.mark_done()?;
@@ -81,7 +82,7 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
         // Nobody wrote behind it: what is not known to be synced is cut off and appended anew.
         return finish_expunge(locked, journal, Some(deadline)).map(drop);
     }
-    if appended == journal.bytes() {
+    if appended == journal.record.bytes {
         // Nothing is missing. What others appended behind it stays where it is.
         fill(locked, &journal)
             .and_then(|()| write_again(locked.file(), head.from, length, || locked.refresh()))
@@ -89,13 +90,11 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
             .map_err(fail)?;
         return conclude_expunge(locked, journal, Foreign::Behind).map(drop);
     }
-    if find_lacking(locked, &journal, foreign_from).map_err(fail)?.bytes() < journal.bytes() {
+    if find_lacking(locked, &journal, foreign_from).map_err(fail)?.bytes() < journal.record.bytes {
         // Ours are among it: the mailbox was rewritten, and its place is by chance one where a message begins.
         return put_behind(locked, journal, deadline);
     }
     // Others appended to what was half done. That stays, behind what was there before.
-    let mut foreign = Ranges::new();
-    foreign.push(foreign_from..length);
     let file = locked.file().try_clone().map_err(fail)?;
     let now = RecordHeader {
         until: length,
@@ -104,25 +103,20 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
         times: (0, 0),
         ..head
     };
-    journal.extend(now, foreign.reader(&file))?;
+    journal.extend(now, Ranges::from(foreign_from..length).reader(&file))?;
     finish_expunge(locked, journal, Some(deadline)).map(drop)
 }
 
 /// Writes the journal's content over what stands of it in the mailbox, holes and all.
 fn fill(locked: &Locked, journal: &Journal) -> io::Result<()> {
-    let from = journal.head().from;
-    let mut to = InPlace::begin(locked.file(), from, from + journal.bytes())?;
-    let mut buffer = vec![0; STEP_BYTES];
-    let mut at = 0;
-    loop {
-        let read = journal.read_at(&mut buffer, at)?;
-        if read == 0 {
-            return to.finish();
-        }
-        to.write_all(buffer.get(..read).unwrap_or_default())?;
-        at += read as u64;
+    let from = journal.record.head.from;
+    let mut to = InPlace::begin(locked.file(), from, from + journal.record.bytes)?;
+    let content = Ranges::from(0..journal.record.bytes);
+    each_piece(content.reader(journal), STEP_BYTES, |piece| {
         locked.refresh();
-    }
+        to.write_all(piece)
+    })?;
+    to.finish()
 }
 
 /// Tells whether the cut was begun when the power went: ext4 and XFS zero the rest of the block behind the new end on the disk before the
@@ -137,13 +131,13 @@ fn is_zeroed(file: &File, head: &RecordHeader) -> io::Result<bool> {
 /// How much of the journal's content stands in its place, and where the mail of others begins behind that. None where its place is no
 /// more: a mail client has rewritten the mailbox meanwhile, to note what was read, say, or to take mail out.
 fn part(locked: &Locked, journal: &Journal, length: u64) -> io::Result<Option<(u64, u64)>> {
-    let (file, from) = (locked.file(), journal.head().from);
+    let (file, from) = (locked.file(), journal.record.head.from);
     if !ends_line(file, from)? {
         return Ok(None);
     }
     let same = common(locked, journal, from)?;
     let apart = from + same;
-    if same == journal.bytes() || apart == length {
+    if same == journal.record.bytes || apart == length {
         return Ok(Some((same, apart)));
     }
     Ok(foreign_start(file, from, apart)?.map(|foreign| (foreign - from, foreign)))
@@ -161,7 +155,7 @@ fn ends_line(file: &File, at: u64) -> io::Result<bool> {
 /// Leaves all that stands in the mailbox as it is, and puts what it lacks of the journal's content behind it.
 fn put_behind(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
     let path = locked.path().to_owned();
-    let place = journal.place().to_owned();
+    let place = journal.place.clone();
     let fail = |e: io::Error| Error::io("read", &path, &e);
     let lacking = find_lacking(locked, &journal, 0).map_err(fail)?;
     // What is there is not known to be synced, wherever it lies now.
@@ -180,7 +174,7 @@ fn put_behind(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) ->
         before: hash_before(locked.file(), length, length).map_err(fail)?,
         undo: Undo::Impossible,
         times: (0, 0),
-        ..journal.head().clone()
+        ..journal.record.head.clone()
     };
     // With its new place written down first: killed again, the next run goes on from there.
     journal.keep(now, &lacking)?;

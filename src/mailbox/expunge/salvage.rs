@@ -4,10 +4,10 @@
 //!
 //! Where the damage is, a message may be lost that stood nowhere else. The archive has the messages that were to go.
 
-use crate::sys::read_at::{ReadAt, read_full};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 
 use time::OffsetDateTime;
 
@@ -20,29 +20,32 @@ use crate::mailbox::expunge::journal_units::{self, PAYLOAD_BYTES, UNIT_BYTES, re
 use crate::mailbox::in_place::write_again;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::lock::Locked;
+use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::mailbox::reader::MboxReader;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::HEAD_BYTES;
+use crate::sys::read_at::{ReadAt, each_piece, read_full};
 
 /// The first read of a comparison, which nearly always ends it, in bytes.
 const FIRST_BYTES: usize = 256;
-
-/// One copy, in bytes.
-const STEP_BYTES: usize = 256 << 10;
 
 /// Puts back what the mailbox lacks of the whole messages of a damaged journal. How many those were.
 ///
 /// # Errors
 /// When the mailbox or the journal cannot be read, or the mailbox cannot be written; then the journal stays where it is.
 pub fn put_back(locked: &Locked, journal: &DamagedJournal, now: OffsetDateTime) -> Result<u64, Error> {
-    let fail = |e: io::Error| Error::io("read", journal.place(), &e);
-    let runs = runs(journal.file()).map_err(fail)?;
+    let fail = |e: io::Error| Error::io("read", &journal.place, &e);
+    let runs = runs(&journal.file).map_err(fail)?;
     let mut there: HashMap<ContentHash, u64> = HashMap::new();
     for run in &runs {
         cut_part_off(locked, run).map_err(|e| Error::io("cut off", locked.path(), &e))?;
     }
     let mailbox = LimitedFile::new(locked.file(), ReadLimit::until_stopped());
-    each(&mailbox, PieceEnds::Both, |hash, _, _| {
+    let both = WholeEnds {
+        first: true,
+        last: true,
+    };
+    each(&mailbox, both, |hash, _, _| {
         *there.entry(hash).or_default() += 1;
         locked.refresh();
     })
@@ -58,14 +61,13 @@ pub fn put_back(locked: &Locked, journal: &DamagedJournal, now: OffsetDateTime) 
         let mut found = there.clone();
         for run in record {
             let mut lacking = Vec::new();
-            let ends = run.ends;
-            each(run, ends, |hash, from, end| match found.get_mut(&hash) {
+            each(run, run.ends, |hash, from, end| match found.get_mut(&hash) {
                 Some(count) if *count > 0 => *count -= 1,
-                Some(_) | None => lacking.push((hash, from, end)),
+                Some(_) | None => lacking.push((hash, from..end)),
             })
             .map_err(fail)?;
-            for (hash, from, end) in lacking {
-                let write = |to: &mut dyn Write| run.copy(from, end, to);
+            for (hash, part) in lacking {
+                let write = |to: &mut dyn Write| run.copy(part.clone(), to);
                 drop(append_stored_to(locked, &[Piece { write: &write }], now)?);
                 *there.entry(hash).or_default() += 1;
                 back += 1;
@@ -78,33 +80,26 @@ pub fn put_back(locked: &Locked, journal: &DamagedJournal, now: OffsetDateTime) 
 
 /// Cuts off what a killed run had appended of the content, down to the middle of a message: all of it is in the journal, and comes anew.
 fn cut_part_off(locked: &Locked, run: &UnitRun<'_>) -> io::Result<()> {
-    if !matches!(run.ends, PieceEnds::First | PieceEnds::Both) {
+    if !run.ends.first {
         return Ok(());
     }
     let mailbox = LimitedFile::new(locked.file(), ReadLimit::until_stopped());
     let mut messages = MboxReader::resume(&mailbox, HEAD_BYTES, 0)?;
-    let mut begins_at = None;
     while let Some(stored) = messages.next()? {
         let from = stored.offset;
         if run.begins_with(locked.file(), from)? {
-            begins_at = Some(from);
-            break;
+            locked.file().set_len(from)?;
+            return locked.file().sync_all();
         }
-    }
-    if let Some(from) = begins_at {
-        locked.file().set_len(from)?;
-        locked.file().sync_all()?;
     }
     Ok(())
 }
 
 /// Which ends of a piece of an mbox are those of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PieceEnds {
-    Both,
-    First,
-    Last,
-    None,
+struct WholeEnds {
+    first: bool,
+    last: bool,
 }
 
 /// Units that follow each other without a gap.
@@ -116,7 +111,7 @@ struct UnitRun<'a> {
     /// Where the first of its units begins in the file.
     start: u64,
     bytes: u64,
-    ends: PieceEnds,
+    ends: WholeEnds,
 }
 
 impl ReadAt for UnitRun<'_> {
@@ -149,18 +144,8 @@ impl UnitRun<'_> {
         Ok(at > 0)
     }
 
-    fn copy(&self, mut from: u64, end: u64, to: &mut dyn Write) -> io::Result<()> {
-        let mut buffer = vec![0; STEP_BYTES];
-        while from < end {
-            let room = usize::try_from(end - from).unwrap_or(STEP_BYTES).min(STEP_BYTES);
-            let read = self.read_from(buffer.get_mut(..room).unwrap_or_default(), from)?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            to.write_all(buffer.get(..read).unwrap_or_default())?;
-            from += read as u64;
-        }
-        Ok(())
+    fn copy(&self, part: Range<u64>, to: &mut dyn Write) -> io::Result<()> {
+        each_piece(Ranges::from(part).reader(self), STEP_BYTES, |piece| to.write_all(piece))
     }
 }
 
@@ -189,15 +174,15 @@ fn runs(file: &File) -> io::Result<Vec<UnitRun<'_>>> {
                         record,
                         start: place,
                         bytes: length as u64,
-                        ends: if at == 0 { PieceEnds::First } else { PieceEnds::None },
+                        ends: WholeEnds {
+                            first: at == 0,
+                            last: false,
+                        },
                     });
                 }
             }
             if let Some(run) = runs.last_mut().filter(|_| length < PAYLOAD_BYTES) {
-                run.ends = match run.ends {
-                    PieceEnds::First | PieceEnds::Both => PieceEnds::Both,
-                    PieceEnds::Last | PieceEnds::None => PieceEnds::Last,
-                };
+                run.ends.last = true;
             }
         }
         place += UNIT_BYTES as u64;
@@ -208,24 +193,17 @@ impl UnitRun<'_> {
     /// Tells whether the unit at `place` of the file, which holds the content from `at` on, is the next one.
     fn continues(&self, record: u64, place: u64, at: u64) -> bool {
         let units = self.bytes / PAYLOAD_BYTES as u64;
-        let is_open = matches!(self.ends, PieceEnds::First | PieceEnds::None);
-        is_open && self.record == record && self.start + units * UNIT_BYTES as u64 == place && at > 0
+        !self.ends.last && self.record == record && self.start + units * UNIT_BYTES as u64 == place && at > 0
     }
 }
 
 /// Goes through the whole messages of a piece of an mbox: what each is, where it begins and where it ends.
-fn each<F: ReadAt>(mbox: &F, ends: PieceEnds, mut step: impl FnMut(ContentHash, u64, u64)) -> io::Result<()> {
+fn each<F: ReadAt>(mbox: &F, ends: WholeEnds, mut step: impl FnMut(ContentHash, u64, u64)) -> io::Result<()> {
     let length = mbox.length()?;
     let mut messages = MboxReader::resume(mbox, HEAD_BYTES, 0)?;
     while let Some(stored) = messages.next()? {
         let (from, end) = (stored.offset, stored.offset + stored.bytes);
-        let is_whole = match ends {
-            PieceEnds::Both => true,
-            PieceEnds::First => end < length,
-            PieceEnds::Last => from > 0,
-            PieceEnds::None => from > 0 && end < length,
-        };
-        if is_whole {
+        if (ends.first || from > 0) && (ends.last || end < length) {
             step(of_stored(mbox, &stored, HashScope::All)?, from, end);
         }
     }

@@ -4,14 +4,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-
-use nix::fcntl::OFlag;
 
 use crate::error::{Category, Error};
 use crate::mailbox::expunge::place::{place_beside, place_in};
-use crate::sys::dirs::{open_kept, sync_parent, with_suffix};
+use crate::sys::dirs::{open_kept, open_unread, sync_parent, with_suffix};
 use crate::sys::read_at::read_full;
 
 /// Why one is kept.
@@ -156,11 +154,6 @@ pub fn is_done(place: &Path) -> bool {
 }
 
 fn label_at(place: &Path) -> Option<[u8; LABEL_BYTES]> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let mut options = OpenOptions::new();
-    options.read(true);
-    // A look changes nothing, where that can be had: owner and root only (open(2)).
-    let quiet = options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(place);
-    let file = quiet.or_else(|_| options.custom_flags(flags.bits()).open(place)).ok()?;
+    let file = open_unread(OpenOptions::new().read(true), place).ok()?;
     file.metadata().ok()?.is_file().then(|| label(&file).ok())?
 }

@@ -9,17 +9,18 @@ use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::error::{Category, Error};
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::limited_file::{data_from, refuse_holes};
 use crate::mailbox::ranges::Ranges;
 use crate::sys::deadline::ReadLimit;
+use crate::sys::dirs::open_unread;
 use crate::sys::file_stamp::{FileStamp, is_still};
 use crate::sys::read_at::ReadAt;
 
@@ -38,10 +39,6 @@ const END_BYTES: usize = 64 << 10;
 /// Less than this is cut off in a moment, wherever it is, in bytes; and so much a part has to have, to be worth a call.
 const LET_GO_BYTES: u64 = 32 << 20;
 const LET_GO_PART_BYTES: u64 = 1 << 20;
-
-fn identity(file: &File) -> io::Result<FileStamp> {
-    Ok(FileStamp::of(&file.metadata()?))
-}
 
 /// Tells whether a change right after would show.
 fn is_settled(seen: FileStamp) -> bool {
@@ -124,24 +121,21 @@ pub struct Snapshot {
     samples: Vec<PlaceSample>,
 }
 
-/// A mailbox as far as it was looked at.
-#[derive(Clone, Copy, Debug)]
-pub struct SnapshotView<'a>(&'a Snapshot);
-
-impl ReadAt for SnapshotView<'_> {
+/// As far as it was looked at.
+impl ReadAt for Snapshot {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.bytes)
+        Ok(self.bytes)
     }
 
     fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        let left = usize::try_from(self.0.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
-        self.0.limit.check()?;
-        self.0.file.read_at(buffer.get_mut(..wanted).unwrap_or_default(), at)
+        self.limit.check()?;
+        self.file.read_at(buffer.get_mut(..wanted).unwrap_or_default(), at)
     }
 
     fn data_from(&self, at: u64) -> io::Result<u64> {
-        data_from(&self.0.file, at)
+        data_from(&self.file, at)
     }
 }
 
@@ -164,13 +158,14 @@ impl Snapshot {
     /// When it cannot be opened again or examined, or is mostly holes.
     pub fn take(locked: &OpenMailbox, limit: ReadLimit) -> Result<Self, Error> {
         let path = locked.path();
-        let file = open_quietly(path).map_err(|e| Error::io("open", path, &e).class(Category::Mailbox))?;
+        let file = open_unread(OpenOptions::new().read(true), path)
+            .map_err(|e| Error::io("open", path, &e).class(Category::Mailbox))?;
         if !is_still(locked.file(), path)? {
             return Err(Error::new(Category::Mailbox, "read", path.display(), "it was replaced"));
         }
         let odd = |e: io::Error| Error::io("take messages out of", path, &e).class(Category::Mailbox);
         refuse_holes(&file).map_err(|e| odd(e).needs_mending())?;
-        let stamp = identity(&file).map_err(|e| Error::io("examine", path, &e))?;
+        let stamp = FileStamp::of_file(&file).map_err(|e| Error::io("examine", path, &e))?;
         let samples = sample_end(&file, stamp.bytes).map_err(|e| Error::io("read", path, &e))?;
         Ok(Self {
             path: path.to_owned(),
@@ -186,11 +181,6 @@ impl Snapshot {
     /// The mailbox, to be read without a lock.
     pub fn file(&self) -> &File {
         &self.file
-    }
-
-    /// The same, as far as it was looked at.
-    pub fn as_view(&self) -> SnapshotView<'_> {
-        SnapshotView(self)
     }
 
     /// Where it is.
@@ -224,7 +214,7 @@ impl Snapshot {
         for part in parts.iter().filter(|part| part.end - part.start >= LET_GO_PART_BYTES) {
             advise(PosixFadviseAdvice::POSIX_FADV_DONTNEED, part);
         }
-        if self.settled && identity(&self.file).is_ok_and(|now| now == self.stamp) {
+        if self.settled && FileStamp::of_file(&self.file).is_ok_and(|now| now == self.stamp) {
             return;
         }
         // Those places and nothing around them.
@@ -238,7 +228,7 @@ impl Snapshot {
 
     /// Looks again, before everything is read once more: what happens from here on is asked for next time.
     pub fn look_again(&mut self, locked: &OpenMailbox) -> Result<(), Error> {
-        let now = identity(locked.file()).map_err(|e| Error::io("examine", &self.path, &e))?;
+        let now = FileStamp::of_file(locked.file()).map_err(|e| Error::io("examine", &self.path, &e))?;
         (self.stamp, self.settled) = (now, is_settled(now));
         Ok(())
     }
@@ -246,7 +236,7 @@ impl Snapshot {
     /// What happened to the mailbox since the last look, as far as it can be told in milliseconds.
     pub fn changes_since(&self, locked: &OpenMailbox) -> Result<Changes, Error> {
         let fail = |e: io::Error| Error::io("read", &self.path, &e);
-        let now = identity(locked.file()).map_err(fail)?;
+        let now = FileStamp::of_file(locked.file()).map_err(fail)?;
         if (now.device, now.inode) != (self.stamp.device, self.stamp.inode) {
             return Ok(Changes::Changed);
         }
@@ -285,21 +275,9 @@ fn sample_end(file: &File, length: u64) -> io::Result<Vec<PlaceSample>> {
         .collect())
 }
 
-/// Opens a mailbox for reading, without following a link, waiting for a FIFO, or making it look read.
-pub fn open_quietly(path: &Path) -> io::Result<File> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let mut options = OpenOptions::new();
-    options.read(true);
-    match options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(path) {
-        // For the owner alone (open(2)).
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => options.custom_flags(flags.bits()).open(path),
-        result => result,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{FileStamp, MOST_SAMPLES, MessageStarts, TICK_NANOSECONDS, identity, is_settled};
+    use super::{FileStamp, MOST_SAMPLES, MessageStarts, TICK_NANOSECONDS, is_settled};
 
     #[test]
     fn of_many_messages_some_are_remembered_evenly() {
@@ -316,7 +294,7 @@ mod tests {
     #[test]
     fn a_change_of_a_moment_ago_may_hide_another_one() {
         let file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
-        let now = identity(&file).unwrap_or_else(|e| unreachable!("{e}"));
+        let now = FileStamp::of_file(&file).unwrap_or_else(|e| unreachable!("{e}"));
         assert!(!is_settled(now));
         let long_ago = now.changed - 2 * TICK_NANOSECONDS;
         assert!(is_settled(FileStamp {

@@ -4,10 +4,10 @@
 //! Nothing here blocks: when a lock is taken, everything is released, and after a random time it starts over. Runs of ours stand in a
 //! queue, and one of them at a time does that.
 
-pub mod dotlock;
-pub mod holder;
+pub(crate) mod dotlock;
+pub(crate) mod holder;
 pub mod kernel;
-pub mod queue;
+mod queue;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -83,8 +83,8 @@ impl Locked {
         self.set_aside.extend(journal);
     }
 
-    /// The journals that were set aside while it was put in order.
-    pub(super) fn set_aside(&self) -> &[PathBuf] {
+    /// The journals that were set aside just now, since they are damaged or the disk failed: somebody has to look at them.
+    pub fn set_aside(&self) -> &[PathBuf] {
         &self.set_aside
     }
 
@@ -119,7 +119,12 @@ pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Resu
     }
     let until = Instant::now() + plan.timeout.min(deadline.remaining());
     let mut pause = FIRST_PAUSE;
-    let mut teller = Teller::new(path, plan);
+    let mut teller = Teller {
+        path,
+        tell: plan.tell,
+        begun: Instant::now(),
+        has_looked: false,
+    };
     let mut queue = Queue::join(path, plan.state_dir.as_deref());
     queue.wait(deadline, until.saturating_duration_since(Instant::now()));
     loop {
@@ -180,16 +185,7 @@ struct Teller<'a> {
     has_looked: bool,
 }
 
-impl<'a> Teller<'a> {
-    fn new(path: &'a Path, plan: &LockPlan) -> Self {
-        Self {
-            path,
-            tell: plan.tell,
-            begun: Instant::now(),
-            has_looked: false,
-        }
-    }
-
+impl Teller<'_> {
     /// This lock was held, once more.
     fn look(&mut self, lock: LockMethod) {
         let is_long = self.begun.elapsed() >= SILENCE;

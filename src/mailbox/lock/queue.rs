@@ -19,13 +19,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
 use nix::sys::signal::SigSet;
 
 use crate::mailbox::lock::kernel::{lock_byte, unlock_byte, wait_for_byte};
 use crate::sys::cache_file;
 use crate::sys::deadline::{Deadline, Woken};
-use crate::sys::dirs::make_private_dir;
+use crate::sys::dirs::{make_private_dir, own_file};
 use crate::sys::filesystem::is_on_nfs;
 
 /// For how long a run waits for its turn before it asks for the mailbox all the same.
@@ -68,7 +67,7 @@ impl Queue {
             path,
             place: Place::Outside,
         };
-        queue.enter(OpenOptions::new().read(true).write(true));
+        queue.enter(own_file().read(true).write(true));
         queue
     }
 
@@ -91,14 +90,13 @@ impl Queue {
             && let Some(dir) = self.path.as_deref().and_then(Path::parent)
             && make_private_dir(dir).is_ok()
         {
-            self.enter(OpenOptions::new().read(true).write(true).create(true).mode(0o600));
+            self.enter(own_file().read(true).write(true).create(true).mode(0o600));
         }
     }
 
-    fn enter(&mut self, options: &mut OpenOptions) {
-        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    fn enter(&mut self, options: &OpenOptions) {
         if let Some(path) = &self.path
-            && let Ok(file) = options.custom_flags(flags).open(path)
+            && let Ok(file) = options.open(path)
             && !is_on_nfs(&file)
             && let Some(before) = take_number(&file, path)
         {

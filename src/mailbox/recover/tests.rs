@@ -59,7 +59,7 @@ fn locked(path: &Path, now: OffsetDateTime) -> OpenMailbox {
 fn found(path: &Path, entry: &MboxEntry<'_, &[u8]>) -> (u64, Option<Appended>) {
     let mut mailbox = locked(path, entry.date);
     let appended = find_earlier(&mut mailbox, entry).unwrap_or_else(|e| unreachable!("{e}"));
-    (mailbox.recovered().cut_bytes, appended)
+    (mailbox.recovered.cut_bytes, appended)
 }
 
 fn length(path: &Path) -> u64 {

@@ -228,8 +228,7 @@ fn hand_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, 
     if mode == RunMode::Rehearse {
         part.why = Some("the server alone knows how many it has room for".to_owned());
     }
-    let seen = look.as_view();
-    let mut mbox = MboxReader::new(&seen, HEAD_BYTES).map_err(fail)?;
+    let mut mbox = MboxReader::new(look, HEAD_BYTES).map_err(fail)?;
     while let Some(stored) = mbox.next().map_err(fail)? {
         let range = stored.offset..stored.offset + stored.bytes;
         if !is_full && mode == RunMode::Execute {
@@ -264,13 +263,12 @@ fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<Overflow
     let limit = run.store.limit(run);
     let usage = run.store.usage(run, limit)?;
     let (mut bytes, mut messages) = (usage.bytes, usage.messages);
-    let seen = look.as_view();
     let mut part = OverflowPart::default();
     let mut is_full = false;
-    let mut mbox = MboxReader::new(&seen, HEAD_BYTES)?;
+    let mut mbox = MboxReader::new(look, HEAD_BYTES)?;
     while let Some(stored) = mbox.next()? {
         let range = stored.offset..stored.offset + stored.bytes;
-        let archived = Archived::from_elsewhere(stored, &seen);
+        let archived = Archived::from_elsewhere(stored, look);
         if !merge.find_once(&archived)? {
             // One that no empty mailbox has room for holds up nobody else's.
             if limit.bytes.is_some_and(|most| range.end - range.start > most) {
@@ -308,8 +306,7 @@ fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: RunMode) -> Result<Over
     let mut part = OverflowPart::default();
     let mut is_full = false;
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let seen = look.as_view();
-    let mut mbox = MboxReader::new(&seen, HEAD_BYTES).map_err(fail)?;
+    let mut mbox = MboxReader::new(look, HEAD_BYTES).map_err(fail)?;
     while let Some(stored) = mbox.next().map_err(fail)? {
         let range = stored.offset..stored.offset + stored.bytes;
         if limit.bytes.is_some_and(|most| stored.bytes > most) {

@@ -135,7 +135,7 @@ fn mending_that_was_interrupted_is_mended_too() {
             until,
             before: hash_before(&file, STAYS.len() as u64, until).unwrap_or_default(),
             undo: Undo::Impossible,
-            ..journal.head().clone()
+            ..journal.record.head.clone()
         };
         assert!(journal.extend(head, FOREIGN.as_bytes()).is_ok());
         if let Some(half) = half {

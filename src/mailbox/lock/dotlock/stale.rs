@@ -2,23 +2,23 @@
 //! what is too old is removed. What can be opened is taken over under its own kernel lock. What this user may not open is looked at and
 //! unlinked under the mailbox's fcntl lock: only a program that ignores that lock could come between.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fs2::FileExt;
-use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 
 use crate::error::{Category, Error};
 use crate::mailbox::lock::dotlock::held::{Dotlock, DotlockAttempt, Others, cannot_be_made};
 use crate::mailbox::lock::dotlock::owner::{Identity, read_some};
 use crate::mailbox::lock::kernel::lock_fcntl;
-use crate::mailbox::open::{Owner, open_or_create};
+use crate::mailbox::open::{Absent, Owner, open_or};
 use crate::mailbox::setgid::{self, SpoolDirAccess};
+use crate::sys::dirs::own_file;
 use crate::sys::file_stamp::{is_still, same_file};
 use crate::sys::filesystem::is_on_nfs;
 
@@ -71,7 +71,7 @@ pub fn judge_dotlock(
     }
     // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
     // this point one waits, and a lock made in the last moment is found without effect by its owner.
-    let guard = open_or_create(mailbox, owner, place.map(Arc::as_ref))?;
+    let guard = open_or(mailbox, owner, Absent::Create, place.map(Arc::as_ref))?;
     if lock_fcntl(&guard, mailbox)? {
         // Where it can be written to, it is never missing, and never somebody else's.
         match free {
@@ -121,9 +121,8 @@ pub fn read_dotlock(path: &Path) -> String {
 
 /// Opens a dotlock to read it, and to write it where that is allowed.
 fn open_dotlock(path: &Path) -> io::Result<File> {
-    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(flags);
+    let mut options = own_file();
+    options.read(true);
     match options.clone().write(true).open(path) {
         Err(e) if cannot_be_made(&e) => options.open(path),
         result => result,
