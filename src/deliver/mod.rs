@@ -2,28 +2,28 @@
 //!
 //! This file says in which order things happen. What a message is, and what it gets, `classify` decides; `settle` does it.
 
-pub mod access;
-pub mod auto_archive;
+pub(crate) mod access;
+mod auto_archive;
 pub mod caller;
 pub mod context;
 mod copies;
 pub mod divert;
-pub mod dry_run;
-pub mod fallback;
+pub(crate) mod dry_run;
+pub(crate) mod fallback;
 pub mod forward;
-pub mod headers;
-pub mod input;
-pub mod judge;
-pub mod log_line;
-pub mod notify;
-pub mod overflow;
-pub mod quota_notice;
-pub mod recovery_log;
-pub mod rescue;
+pub(crate) mod headers;
+pub(crate) mod input;
+pub(crate) mod judge;
+pub(crate) mod log_line;
+mod notify;
+pub(crate) mod overflow;
+mod quota_notice;
+pub(crate) mod recovery_log;
+pub(crate) mod rescue;
 mod send_or_keep;
-pub mod service_user;
+mod service_user;
 pub mod settle;
-pub mod store;
+pub(crate) mod store;
 pub mod watchdog;
 
 use std::cell::{Cell, OnceCell};

@@ -9,15 +9,15 @@
 //! lists and opens messages, `view` shows all of them as one mbox, `flags` says in an mbox what names say here, `departure` takes out what is in
 //! an archive. `usage` counts by names, `size_file` keeps the Maildir++ file `maildirsize` where there is one. UID lists of IMAP servers are left alone: they number what they find.
 
-pub mod deliver;
-pub mod departure;
+pub(crate) mod deliver;
+pub(crate) mod departure;
 pub mod directory;
-pub mod draft;
-pub mod flags;
-pub mod intent;
+pub(crate) mod draft;
+pub(crate) mod flags;
+pub(crate) mod intent;
 pub mod name;
-pub mod read;
+pub(crate) mod read;
 pub mod size_file;
-pub mod submissions;
-pub mod usage;
-pub mod view;
+pub(crate) mod submissions;
+pub(crate) mod usage;
+pub(crate) mod view;

@@ -3,11 +3,11 @@
 //! An answer is yes, no, or later; sendmail's exit status is sorted here, once. A bounce shall bring back the whole message: sendmail is
 //! asked for that where it surely understands it.
 
-pub mod evidence;
-pub mod letter;
-pub mod outbox;
-pub mod program;
-pub mod sendmail;
+mod evidence;
+pub(crate) mod letter;
+mod outbox;
+pub(crate) mod program;
+pub(crate) mod sendmail;
 
 use std::io::Read;
 

@@ -1,9 +1,9 @@
 //! Diverts a message to the administrator. A failure says whether it may pass, or somebody has to fix something first.
 
 pub mod digest;
-pub mod held;
+pub(crate) mod held;
 pub mod rules;
-pub mod throttle;
+pub(crate) mod throttle;
 
 use std::path::Path;
 

@@ -1,22 +1,22 @@
 //! Sends a message on, marked so that it is known when it comes back.
 
-pub mod answer;
-pub mod attribution;
+pub(crate) mod answer;
+mod attribution;
 pub mod destinations;
-pub mod gate;
-pub mod held_back;
-pub mod history;
+pub(crate) mod gate;
+mod held_back;
+pub(crate) mod history;
 pub mod history_file;
-pub mod history_index;
+mod history_index;
 pub mod history_line;
-pub mod kept;
-pub mod loop_notice;
-pub mod loops;
-pub mod notices;
+pub(crate) mod kept;
+mod loop_notice;
+pub(crate) mod loops;
+pub(crate) mod notices;
 pub mod rules;
-pub mod srs;
-pub mod token_test;
-pub mod verp;
+pub(crate) mod srs;
+pub(crate) mod token_test;
+pub(crate) mod verp;
 
 use std::collections::HashSet;
 

@@ -6,8 +6,8 @@
 //! wait until somebody fixes the mailbox. Where the trouble may pass (a lock), the report stays in the MTA's queue. Without a state
 //! directory nothing is rescued, since nobody would recognise the message the second time; then the report carries it to where reports go.
 
-pub mod decode;
-pub mod unpack;
+mod decode;
+pub(crate) mod unpack;
 
 use std::cell::OnceCell;
 use std::path::Path;

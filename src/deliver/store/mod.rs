@@ -4,11 +4,11 @@
 //! When `put` returns, the message is safe, or it is not there. A receipt is kept until nothing can send the message back any more. Then
 //! the next try does not bring it a second time, where the store can recognise it.
 
-pub mod entry;
-pub mod handover_note;
-pub mod lmtp;
-pub mod maildir;
-pub mod mbox;
+pub(crate) mod entry;
+pub(crate) mod handover_note;
+pub(crate) mod lmtp;
+mod maildir;
+pub(crate) mod mbox;
 
 use std::io::Read;
 

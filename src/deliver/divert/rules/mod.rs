@@ -2,4 +2,4 @@
 
 pub mod similar;
 pub mod storm;
-pub mod tally;
+pub(crate) mod tally;

@@ -10,24 +10,24 @@
 //! A suspension costs little when it is wrong (mail lies in the user's mailbox for some hours, and the user was told), and a dead
 //! address costs a report for each message: so it begins early and ends by itself.
 
-pub mod arrivals;
-pub mod attribution;
-pub mod brake;
-pub mod came_from;
-pub mod counted_failures;
+mod arrivals;
+pub(crate) mod attribution;
+pub(crate) mod brake;
+pub(crate) mod came_from;
+mod counted_failures;
 pub mod destinations;
-pub mod health;
+mod health;
 pub mod kept;
-pub mod kept_name;
-pub mod kept_text;
-pub mod pace;
-pub mod past;
-pub mod pending_notices;
+pub(crate) mod kept_name;
+mod kept_text;
+mod pace;
+pub(crate) mod past;
+mod pending_notices;
 pub mod sketch;
 pub mod suspension;
-pub mod suspension_reason;
-pub mod text_hash;
-pub mod token_test;
+pub(crate) mod suspension_reason;
+mod text_hash;
+pub(crate) mod token_test;
 
 pub use destinations::{Destination, DestinationState, Destinations, Pass};
 pub use health::{Failure, FailureSource};
