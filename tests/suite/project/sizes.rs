@@ -134,11 +134,11 @@ about add advance after age all arguments begin body bounce bound bytes cause ca
 consent contain contains content count create current date day decide deliver destinations domain duration encode end ending
 enhanced entries error excerpt exclusive expire extend extent fate field fields file find findings finish first flag flags forget
 gaps get greet groups has hash head header headline hint hold holder home homes hook insert io is iter join judge keep key kind
-leave length limit line lines local locked look mailbox make map markers mbox meaning mebibytes message messages name named names
+leave length limit line lines local look mailbox make map markers mbox meaning mebibytes message messages name named names
 new next note number of ok open origin origins paint parse path percent phrase place points position prepare primary proceed
-progress publish push put read reader reason reasons receive recent recovered refresh reject remaining remedy remember remove
-replace reread resume reverse rewrite role root run salvaged seconds send sender sendmail sentence shorten since sketches sleep
-sought source start status step subjects subtract suffix summarize suspend suspended sync take tally text tick title topic unpacker
+publish push put read reader reason reasons receive recent refresh reject remaining remedy remember remove
+replace reread resume reverse rewrite role root run seconds send sender sendmail sentence shorten since sketches sleep
+sought start status step subjects subtract suffix summarize suspend suspended sync take tally text tick title topic unpacker
 usage values wait waiting warning weigh withdraw word words write written
 ";
 
