@@ -35,27 +35,19 @@ const MOST_ADDRESSES: usize = 8;
 /// A server that listens with a full queue is asked again after this (connect(2), EAGAIN).
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Whether a wait ends when the run is told to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    /// It does.
-    UntilStopped,
-    /// It goes on for a short time.
-    BeyondStop,
-}
-
 /// How long a connection waits for its server.
 #[derive(Clone, Copy, Debug)]
 struct ConnectionTime {
     until: Instant,
     end_of_run: Instant,
-    patience: Patience,
+    /// Whether a wait goes on for a short time when the run is told to stop.
+    outlasts_stop: bool,
 }
 
 impl ConnectionTime {
     /// Tells whether a wait ends because the run is told to stop.
     fn is_cut_short(self) -> bool {
-        self.patience == Patience::UntilStopped && deadline::is_stopped()
+        !self.outlasts_stop && deadline::is_stopped()
     }
 }
 
@@ -77,7 +69,7 @@ impl Connection {
         let time = ConnectionTime {
             until: until.min(end_of_run),
             end_of_run,
-            patience: Patience::UntilStopped,
+            outlasts_stop: false,
         };
         deadline::listen_for_signals()
             .and_then(|()| Self::begin(server, time))
@@ -92,7 +84,7 @@ impl Connection {
         let time = ConnectionTime {
             until,
             end_of_run: until,
-            patience: Patience::BeyondStop,
+            outlasts_stop: true,
         };
         Self::begin(server, time).map_err(|e| cause_text(&e))
     }
@@ -182,18 +174,18 @@ impl Connection {
 
     /// What comes next says whether the message is there: a run that is told to stop waits for it a little longer.
     pub fn outlast_stop(&mut self) {
-        self.time.patience = Patience::BeyondStop;
+        self.time.outlasts_stop = true;
     }
 
-    /// ConnectionTime until the socket is ready.
+    /// Waits until the socket is ready.
     fn wait(&mut self, flags: PollFlags) -> io::Result<()> {
         loop {
             let now = Instant::now();
             if deadline::is_stopped() {
-                match self.time.patience {
-                    Patience::UntilStopped => return Err(io::Error::other("told to stop by a signal")),
-                    Patience::BeyondStop => self.time.until = self.time.until.min(now + TIME_WHEN_STOPPED),
+                if !self.time.outlasts_stop {
+                    return Err(io::Error::other("told to stop by a signal"));
                 }
+                self.time.until = self.time.until.min(now + TIME_WHEN_STOPPED);
             }
             let left = self.time.until.saturating_duration_since(now);
             if left.is_zero() {
@@ -241,7 +233,7 @@ impl Connection {
                     return Ok(reply);
                 }
             }
-            if self.fill()? == Filled::Nothing {
+            if !self.fill()? {
                 self.wait(PollFlags::POLLIN)?;
             }
         }
@@ -252,10 +244,11 @@ impl Connection {
     /// # Errors
     /// When it has closed without a word.
     pub fn has_unread(&mut self) -> io::Result<bool> {
-        Ok(!self.unread.is_empty() || self.fill()? == Filled::Some)
+        Ok(!self.unread.is_empty() || self.fill()?)
     }
 
-    fn fill(&mut self) -> io::Result<Filled> {
+    /// Reads what has come; false where that is nothing.
+    fn fill(&mut self) -> io::Result<bool> {
         let mut buffer = [0; 4096];
         loop {
             match rustix::io::read(&self.socket, &mut buffer) {
@@ -265,20 +258,14 @@ impl Connection {
                 }
                 Ok(read) => {
                     self.unread.extend(buffer.get(..read).unwrap_or_default());
-                    return Ok(Filled::Some);
+                    return Ok(true);
                 }
-                Err(Errno::AGAIN) => return Ok(Filled::Nothing),
+                Err(Errno::AGAIN) => return Ok(false),
                 Err(Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Filled {
-    Some,
-    Nothing,
 }
 
 /// The addresses of a host, as the name service has them, each once.

@@ -26,17 +26,17 @@ use crate::sys::deadline::Deadline;
 pub struct LmtpFailure {
     /// What is said about it.
     pub error: Error,
-    /// Whether it may be there even so.
-    pub trace: Trace,
+    /// Whether it may be there even so: the answer to the dot did not come.
+    pub may_be_there: bool,
 }
 
-/// What a failed try may have left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trace {
-    /// Nothing: the message is not there.
-    None,
-    /// Nobody knows: the answer to the dot did not come.
-    Unknown,
+impl LmtpFailure {
+    fn without_trace(error: Error) -> Self {
+        Self {
+            error,
+            may_be_there: false,
+        }
+    }
 }
 
 /// Tells whether an address can stand in a command: nothing in it ends the path or the line.
@@ -62,61 +62,55 @@ pub fn deliver_message<R: Read + Clone>(
     patience: Duration,
     tell: &mut dyn FnMut(HandoverStep),
 ) -> Result<Answer, LmtpFailure> {
-    let mut tried: Vec<String> = Vec::new();
+    let mut tried: Vec<(&Endpoint, String)> = Vec::new();
     for (server, left) in servers.iter().zip((1..=servers.len()).rev()) {
-        if let Err(error) = deadline.check("deliver to", &server.to_string()) {
-            let trace = Trace::None;
-            return Err(LmtpFailure { error, trace });
-        }
+        deadline
+            .check("deliver to", &server.to_string())
+            .map_err(LmtpFailure::without_trace)?;
         let share = deadline.remaining() / u32::try_from(left).unwrap_or(1);
         let until = Instant::now() + share.min(patience);
         let connected = Connection::open(server, deadline, until).map_err(SessionStop::Here);
         match connected.and_then(|connection| Session::new(connection).deliver(parcel, tell)) {
             Ok(answer) => return Ok(answer),
-            Err(SessionStop::Here(cause)) => tried.push(format!("{server}: {cause}")),
+            Err(SessionStop::Here(cause)) => tried.push((server, cause)),
             Err(stop) => return Err(failure(server, stop, &tried)),
         }
     }
-    let (object, cause) = match (servers, tried.as_slice()) {
-        ([server], [only]) => {
-            let name = server.to_string();
-            let cause = only
-                .strip_prefix(&name)
-                .unwrap_or(only)
-                .trim_start_matches(": ")
-                .to_owned();
-            (name, cause)
-        }
-        (_, several) => ("any of the LMTP servers".to_owned(), several.join("; ")),
+    let (object, cause) = match tried.as_slice() {
+        [(server, cause)] if servers.len() == 1 => (server.to_string(), cause.clone()),
+        several => ("any of the LMTP servers".to_owned(), join_causes(several)),
     };
-    Err(LmtpFailure {
-        error: Error::new(Category::Mailbox, "deliver to", object, cause),
-        trace: Trace::None,
-    })
+    let error = Error::new(Category::Mailbox, "deliver to", object, cause);
+    Err(LmtpFailure::without_trace(error))
+}
+
+fn join_causes(tried: &[(&Endpoint, String)]) -> String {
+    let causes = tried.iter().map(|(server, cause)| format!("{server}: {cause}"));
+    causes.collect::<Vec<_>>().join("; ")
 }
 
 /// What a server left us with behind which no other one is tried.
-fn failure(server: &Endpoint, stop: SessionStop, tried: &[String]) -> LmtpFailure {
+fn failure(server: &Endpoint, stop: SessionStop, tried: &[(&Endpoint, String)]) -> LmtpFailure {
     let new = |cause: String| Error::new(Category::Mailbox, "deliver to", server, cause);
     let mut hints = Vec::new();
-    let (error, trace) = match stop {
-        SessionStop::Here(cause) | SessionStop::Later(cause) => (new(cause), Trace::None),
-        SessionStop::Never(cause) => (new(cause).needs_mending(), Trace::None),
-        SessionStop::Unread(cause) => (Error::new(Category::System, "read", "the message", cause), Trace::None),
-        SessionStop::Lost(cause) => {
-            hints.push("the server may have it, and then have it twice when it comes again".to_owned());
-            (new(cause), Trace::Unknown)
-        }
+    let may_be_there = matches!(stop, SessionStop::Lost(_));
+    if may_be_there {
+        hints.push("the server may have it, and then have it twice when it comes again".to_owned());
+    }
+    let error = match stop {
+        SessionStop::Here(cause) | SessionStop::Later(cause) | SessionStop::Lost(cause) => new(cause),
+        SessionStop::Never(cause) => new(cause).needs_mending(),
+        SessionStop::Unread(cause) => Error::new(Category::System, "read", "the message", cause),
     };
     if !tried.is_empty() {
-        hints.push(format!("tried before: {}", tried.join("; ")));
+        hints.push(format!("tried before: {}", join_causes(tried)));
     }
     let error = if hints.is_empty() {
         error
     } else {
         error.hint(hints.join("; "))
     };
-    LmtpFailure { error, trace }
+    LmtpFailure { error, may_be_there }
 }
 
 /// Asks the first of the servers that answers whether the mailbox of `recipient` would take a message from `sender`, and sends none. Gives what

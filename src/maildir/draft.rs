@@ -4,10 +4,9 @@ use std::io::{self, Read, Write};
 
 use sha2::{Digest, Sha256};
 
-/// How much is read at first, in bytes; each byte of the buffer is written before that, and few messages are longer.
-const FIRST_STEP_BYTES: usize = 8 << 10;
+use crate::sys::read_at::each_piece;
 
-/// How much is read at once of a long message, in bytes.
+/// How much is read at once, in bytes.
 const STEP_BYTES: usize = 64 << 10;
 
 /// A message in the form that a Maildir takes: our own fields, then the message as it came.
@@ -28,7 +27,7 @@ impl<R: Read + Clone> MaildirDraft<R> {
     pub fn of(head: Vec<u8>, content: R) -> io::Result<Self> {
         let mut measure = DraftMeasure::default();
         measure.add(&head);
-        copy(content.clone(), |bytes| {
+        each_piece(content.clone(), STEP_BYTES, |bytes| {
             measure.add(bytes);
             Ok(())
         })?;
@@ -49,7 +48,7 @@ impl<R: Read + Clone> MaildirDraft<R> {
     pub fn write(&self, mut to: impl Write) -> io::Result<()> {
         let mut written = self.head.len() as u64;
         to.write_all(&self.head)?;
-        copy(self.content.clone(), |bytes| {
+        each_piece(self.content.clone(), STEP_BYTES, |bytes| {
             written += bytes.len() as u64;
             to.write_all(bytes)
         })?;
@@ -81,23 +80,6 @@ impl DraftMeasure {
         self.last = bytes.last().copied().unwrap_or(self.last);
         self.bytes += bytes.len() as u64;
         self.hash.update(bytes);
-    }
-}
-
-fn copy<R: Read>(mut from: R, mut step: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let mut buffer = vec![0; FIRST_STEP_BYTES];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => {
-                step(buffer.get(..read).unwrap_or_default())?;
-                if read == buffer.len() && read < STEP_BYTES {
-                    buffer.resize(STEP_BYTES, 0);
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
     }
 }
 

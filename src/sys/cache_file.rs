@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use data_encoding::HEXLOWER;
 
-use crate::sys::dirs::{make_private_dir, open_kept, own_file};
+use crate::sys::dirs::{make_private_dir, open_kept, own_file, parent_of};
 
 /// How much of a file before some place is remembered, to know it again.
 const TAIL_BYTES: usize = 64;
@@ -68,6 +68,18 @@ pub fn save_cached(place: &Path, text: &str) -> io::Result<()> {
 pub fn confirm_cached(place: &Path) {
     let opened = own_file().write(true).open(place);
     let _ = opened.and_then(|file| file.set_modified(SystemTime::now()));
+}
+
+/// When the mark at `path` was made: an empty file, of which only the time counts.
+pub fn mark_time(path: &Path) -> Option<SystemTime> {
+    path.symlink_metadata().ok()?.modified().ok()
+}
+
+/// Makes a mark. It is made anew, since what stands there may be a link to something else. Of two runs at once, one makes it.
+pub fn renew_mark(path: &Path) -> io::Result<File> {
+    let _ = std::fs::remove_file(path);
+    make_private_dir(parent_of(path)).map_err(io::Error::other)?;
+    File::create_new(path)
 }
 
 /// The last bytes before `end`, in hexadecimal digits, with a dot in front.

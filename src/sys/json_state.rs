@@ -10,6 +10,17 @@ use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
 use crate::sys::state_file::{LockedStateFile, Store};
 
+/// What is remembered in `store`; nothing where there is no file.
+///
+/// # Errors
+/// When it cannot be read or understood.
+pub fn read_state<S: Default + DeserializeOwned>(store: &Store) -> Result<S, Error> {
+    match store.read()? {
+        None => Ok(S::default()),
+        Some(content) => parse_state(store, &content),
+    }
+}
+
 /// What a file holds.
 ///
 /// # Errors
@@ -33,32 +44,23 @@ where
     S: Clone + Default + PartialEq + Serialize + DeserializeOwned,
 {
     // A mistake of ours here must cost no message: one that was sent already would come again.
-    panic::catch_unwind(AssertUnwindSafe(|| change_held(store, user, deadline, change))).unwrap_or_else(|_| {
+    let change_held = || {
+        let mut held = store.hold(deadline)?;
+        let before: S = understood(user, store, &mut held)?;
+        let mut after = before.clone();
+        let result = change(&mut after);
+        if after != before {
+            let fail = |e| Error::from_cause(Category::System, "write", store.path().display(), e);
+            let mut text = serde_json::to_vec_pretty(&after).map_err(fail)?;
+            text.push(b'\n');
+            held.replace(&text)?;
+        }
+        Ok(result)
+    };
+    panic::catch_unwind(AssertUnwindSafe(change_held)).unwrap_or_else(|_| {
         let cause = "this program made a mistake";
         Err(Error::new(Category::System, "use", store.path().display(), cause))
     })
-}
-
-fn change_held<S, R>(
-    store: &Store,
-    user: &str,
-    deadline: &Deadline,
-    change: impl FnOnce(&mut S) -> R,
-) -> Result<R, Error>
-where
-    S: Clone + Default + PartialEq + Serialize + DeserializeOwned,
-{
-    let mut held = store.hold(deadline)?;
-    let before: S = understood(user, store, &mut held)?;
-    let mut after = before.clone();
-    let result = change(&mut after);
-    if after != before {
-        let fail = |e| Error::from_cause(Category::System, "write", store.path().display(), e);
-        let mut text = serde_json::to_vec_pretty(&after).map_err(fail)?;
-        text.push(b'\n');
-        held.replace(&text)?;
-    }
-    Ok(result)
 }
 
 fn understood<S: Default + DeserializeOwned>(

@@ -74,29 +74,25 @@ impl MessageBuffer {
     /// When reading fails or stalls, when there is no room for a large message, or when the run is told to stop.
     pub fn read(input: &impl AsFd, deadline: &Deadline) -> Result<Self, Error> {
         let MessageStart { bytes: head, ended } = MessageStart::read(input, deadline)?;
-        let mut collector = Collector {
-            buffer: Self::from_bytes(head),
-        };
+        let mut buffer = Self::from_bytes(head);
         let mut more = Vec::with_capacity(if ended { 0 } else { STEP_BYTES });
         while !ended && step(input, deadline, &mut more)? > 0 {
-            collector
+            buffer
                 .write_all(&more)
                 .map_err(|e| Error::io("store a large message in", Path::new("a temporary file"), &e))?;
             more.clear();
         }
-        Ok(collector.buffer)
+        Ok(buffer)
     }
 
     /// Takes what `write` writes.
     ///
     /// # Errors
     /// When `write` fails, or when there is no room for a large message.
-    pub fn collect(write: impl FnOnce(&mut Collector) -> io::Result<()>) -> io::Result<Self> {
-        let mut collector = Collector {
-            buffer: Self::from_bytes(Vec::new()),
-        };
-        write(&mut collector)?;
-        Ok(collector.buffer)
+    pub fn collect(write: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<Self> {
+        let mut buffer = Self::from_bytes(Vec::new());
+        write(&mut buffer)?;
+        Ok(buffer)
     }
 
     /// Takes a message that is in memory already.
@@ -140,32 +136,22 @@ impl MessageBuffer {
     }
 }
 
-/// Puts the beginning of what is written to it into memory, and the rest into a file without a name.
-#[derive(Debug)]
-pub struct Collector {
-    buffer: MessageBuffer,
-}
-
-impl Write for Collector {
+/// What does not fit into memory goes into a file without a name.
+impl Write for MessageBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let MessageBuffer {
-            head,
-            spill,
-            bytes: total,
-        } = &mut self.buffer;
-        let room = HEAD_BYTES.saturating_sub(head.len());
+        let room = HEAD_BYTES.saturating_sub(self.head.len());
         let written = if room > 0 {
             let part = bytes.get(..room).unwrap_or(bytes);
-            head.extend_from_slice(part);
+            self.head.extend_from_slice(part);
             part.len()
         } else {
-            let file = match spill {
+            let file = match &mut self.spill {
                 Some(file) => file,
-                None => spill.insert(SpillFile::create()?),
+                None => self.spill.insert(SpillFile::create()?),
             };
             file.write(bytes)?
         };
-        *total += written as u64;
+        self.bytes += written as u64;
         Ok(written)
     }
 

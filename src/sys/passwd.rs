@@ -174,18 +174,7 @@ pub fn groups_of(user: &str, primary: u32) -> io::Result<Vec<u32>> {
 /// # Errors
 /// As for `by_name`.
 pub fn group_name(gid: u32) -> io::Result<Option<String>> {
-    let name_of = |line: &[u8]| {
-        let group = GroupEntry::read(line).filter(|group| group.gid == gid)?;
-        Some(String::from_utf8_lossy(group.name).into_owned())
-    };
-    if let Some(name) = first(Path::new(GROUP), &gid.to_string(), name_of)? {
-        return Ok(Some(name));
-    }
-    if has_only("group", &["files"])? {
-        return Ok(None);
-    }
-    let text = ask_for_group("group", &gid.to_string())?.unwrap_or_default();
-    Ok(text.lines().find_map(|line| name_of(line.as_bytes())))
+    find_group(&gid.to_string(), |group| group.gid == gid)
 }
 
 /// Tells whether a group is called so.
@@ -193,19 +182,23 @@ pub fn group_name(gid: u32) -> io::Result<Option<String>> {
 /// # Errors
 /// As for `by_name`.
 pub fn is_group(name: &str) -> io::Result<bool> {
-    let is_it = |line: &[u8]| {
-        GroupEntry::read(line)
-            .filter(|group| group.name == name.as_bytes())
-            .map(drop)
+    Ok(find_group(name, |group| group.name == name.as_bytes())?.is_some())
+}
+
+/// The name of the group that is known by `key`, its name or its number.
+fn find_group(key: &str, is_it: impl Fn(&GroupEntry<'_>) -> bool) -> io::Result<Option<String>> {
+    let name_of = |line: &[u8]| {
+        let group = GroupEntry::read(line).filter(&is_it)?;
+        Some(String::from_utf8_lossy(group.name).into_owned())
     };
-    if first(Path::new(GROUP), name, is_it)?.is_some() {
-        return Ok(true);
+    if let Some(name) = first(Path::new(GROUP), key, name_of)? {
+        return Ok(Some(name));
     }
     if has_only("group", &["files"])? {
-        return Ok(false);
+        return Ok(None);
     }
-    let text = ask_for_group("group", name)?.unwrap_or_default();
-    Ok(text.lines().any(|line| is_it(line.as_bytes()).is_some()))
+    let text = ask_for_group("group", key)?.unwrap_or_default();
+    Ok(text.lines().find_map(|line| name_of(line.as_bytes())))
 }
 
 /// A host without getent(1) has the groups of its files.

@@ -54,17 +54,25 @@ impl ReadAt for MessageBuffer {
     }
 }
 
+/// How much is read at first, in bytes; each byte of the buffer is written before that, and few messages are longer.
+const FIRST_STEP_BYTES: usize = 8 << 10;
+
 /// Shows all that `from` reads to `step`, at most `step_bytes` at a time.
 pub fn each_piece(
     mut from: impl Read,
     step_bytes: usize,
     mut step: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; step_bytes];
+    let mut buffer = vec![0; FIRST_STEP_BYTES.min(step_bytes)];
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(read) => step(buffer.get(..read).unwrap_or_default())?,
+            Ok(read) => {
+                step(buffer.get(..read).unwrap_or_default())?;
+                if read == buffer.len() && read < step_bytes {
+                    buffer.resize(step_bytes, 0);
+                }
+            }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }

@@ -85,7 +85,7 @@ impl Store {
         match read(&self.path) {
             Ok(content) => held.content = content,
             Err(e) if is_of_the_moment(&e) => return Err(Error::io("read", &self.path, &e)),
-            Err(e) => held.set_aside(&plain(&e))?,
+            Err(e) => held.set_aside(&format!("cannot be read: {e}"))?,
         }
         Ok(held)
     }
@@ -184,10 +184,6 @@ fn is_of_the_moment(error: &io::Error) -> bool {
     [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EINTR, libc::ESTALE]
         .map(Some)
         .contains(&code)
-}
-
-fn plain(error: &io::Error) -> String {
-    format!("cannot be read: {error}")
 }
 
 #[cfg(test)]
