@@ -203,7 +203,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// Writes servers as a list of them is written.
-pub fn write_all(endpoints: &[Endpoint], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_all(endpoints: &[Endpoint], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (number, endpoint) in endpoints.iter().enumerate() {
         if number > 0 {
             f.write_str(", ")?;

@@ -6,7 +6,7 @@
 //! each mailbox. If it never ends, the mailbox grows to twice its limit, and then mail waits. The archiving may be killed at any time.
 
 use std::ffi::OsString;
-use std::fs::{File, FileTimes};
+use std::fs::FileTimes;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -16,7 +16,8 @@ use crate::config::Over;
 use crate::deliver::context::{Delivery, Run};
 use crate::error::Error;
 use crate::quota;
-use crate::sys::{deadline, dirs, self_exec};
+use crate::sys::cache_file::{mark_time, renew_mark};
+use crate::sys::{deadline, self_exec};
 
 /// How long after one run no other is started for the same mailbox.
 const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
@@ -27,10 +28,7 @@ pub fn start_archiving(run: &Run, delivery: &Delivery<'_>) {
     if run.config.quota.when_full != Over::Archive {
         return;
     }
-    let begun = down_to(run).and_then(|bytes| match bytes {
-        Some(bytes) => archive(run, delivery, mailbox, bytes),
-        None => Ok(false),
-    });
+    let begun = down_to(run).and_then(|bytes| bytes.map_or(Ok(false), |bytes| archive(run, delivery, mailbox, bytes)));
     match begun {
         Ok(true) => tracing::info!(action = "archive-begin", user = run.account.name, note = ""),
         Ok(false) => {}
@@ -49,22 +47,9 @@ fn down_to(run: &Run) -> Result<Option<u64>, Error> {
 fn archive(run: &Run, delivery: &Delivery<'_>, mailbox: &Path, down_to_bytes: u64) -> Result<bool, Error> {
     // With a slash in it, it is a path and no user's name.
     let mailbox = std::path::absolute(mailbox).map_err(unstarted)?;
-    let words: [OsString; 8] = [
-        "spool".into(),
-        "archive".into(),
-        "--yes".into(),
-        "--user".into(),
-        run.account.name.clone().into(),
-        "--down-to".into(),
-        format!("{down_to_bytes}B").into(),
-        "--".into(),
-    ];
-    in_background(
-        run,
-        delivery,
-        "archiving",
-        &[&words as &[_], &[mailbox.into()]].concat(),
-    )
+    let (user, size) = (&run.account.name, format!("{down_to_bytes}B"));
+    let words = ["spool", "archive", "--yes", "--user", user, "--down-to", &size, "--"].map(OsString::from);
+    in_background(run, delivery, "archiving", &[&words[..], &[mailbox.into()]].concat())
 }
 
 /// Starts this program with these words, as whoever runs this, unless that was done a short while ago; `note` is the directory in which that
@@ -78,20 +63,14 @@ pub fn in_background(run: &Run, delivery: &Delivery<'_>, note: &str, words: &[Os
 
 /// Tells whether it is time to start, and notes that it was.
 fn is_due(run: &Run, note: &str, now: SystemTime) -> bool {
-    let Some(state) = run.state_dir() else {
+    let Some(mark) = run.mark_path(note) else {
         return false;
     };
-    let dir = state.join(note);
-    let note = dir.join(run.account.name.replace('/', "_"));
-    let then = note.symlink_metadata().and_then(|stat| stat.modified());
     // From the future: from a clock that was wrong.
-    if then.is_ok_and(|then| now.duration_since(then).is_ok_and(|since| since < NOT_AGAIN)) {
+    if mark_time(&mark).is_some_and(|then| now.duration_since(then).is_ok_and(|since| since < NOT_AGAIN)) {
         return false;
     }
-    // Made anew: what stands there may be a link to something else. Of two deliveries at once, one makes it.
-    let _ = std::fs::remove_file(&note);
-    dirs::make_private_dir(&dir).is_ok()
-        && File::create_new(&note).is_ok_and(|file| file.set_times(FileTimes::new().set_modified(now)).is_ok())
+    renew_mark(&mark).is_ok_and(|file| file.set_times(FileTimes::new().set_modified(now)).is_ok())
 }
 
 #[allow(

@@ -49,21 +49,11 @@ pub struct Run {
     /// Where the state is, once somebody asked.
     pub state: OnceCell<Option<PathBuf>>,
     /// Whether the log says already that nothing can be remembered.
-    pub state_failure: Cell<StateFailure>,
+    pub is_state_failure_logged: Cell<bool>,
     /// The place of the user's own mailbox, where this run has rights of its own there.
     pub place: Option<Arc<SpoolDirAccess>>,
     /// Who wants mail to be sent.
     pub started: Started,
-}
-
-/// Whether the log says that the state directory cannot be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StateFailure {
-    /// Nothing failed yet.
-    #[default]
-    Unknown,
-    /// It does.
-    Logged,
 }
 
 /// Who says where the user's mail is put.
@@ -99,24 +89,6 @@ pub enum Intent {
     Lmtp(HandoverNote),
 }
 
-impl From<AppendIntent> for Intent {
-    fn from(intent: AppendIntent) -> Self {
-        Self::Mbox(intent)
-    }
-}
-
-impl From<DeliveryIntent> for Intent {
-    fn from(intent: DeliveryIntent) -> Self {
-        Self::Maildir(intent)
-    }
-}
-
-impl From<HandoverNote> for Intent {
-    fn from(note: HandoverNote) -> Self {
-        Self::Lmtp(note)
-    }
-}
-
 impl Intent {
     fn leave(self) {
         match self {
@@ -129,8 +101,8 @@ impl Intent {
 
 impl Intents {
     /// Keeps a note.
-    pub fn add(&self, note: Option<impl Into<Intent>>) {
-        self.0.borrow_mut().extend(note.map(Into::into));
+    pub fn add(&self, note: Option<Intent>) {
+        self.0.borrow_mut().extend(note);
     }
 
     /// The message is safe, and will not come again: the notes go.
@@ -230,17 +202,13 @@ impl Run {
     pub fn log_state_failure(&self, error: &Error, consequence: &'static str) {
         let user = &self.account.name;
         let is_lasting = error.retry_outlook() == Retry::NeedsMending || error.is_lack_of_room();
-        match (is_lasting, self.state_failure.get()) {
-            (true, StateFailure::Logged) => {
-                tracing::debug!(user, cause = %error, "{consequence}");
-            }
-            (true, StateFailure::Unknown) => {
-                self.state_failure.set(StateFailure::Logged);
-                let what =
-                    "the state directory cannot be used: nothing is remembered of sent mail, storms and suspensions";
-                tracing::warn!(user, cause = %error, "{what}");
-            }
-            (false, _) => tracing::warn!(user, cause = %error, "{consequence}"),
+        if !is_lasting {
+            tracing::warn!(user, cause = %error, "{consequence}");
+        } else if self.is_state_failure_logged.replace(true) {
+            tracing::debug!(user, cause = %error, "{consequence}");
+        } else {
+            let what = "the state directory cannot be used: nothing is remembered of sent mail, storms and suspensions";
+            tracing::warn!(user, cause = %error, "{what}");
         }
     }
 
@@ -252,6 +220,11 @@ impl Run {
         };
         let e = dirs::refuse_unwritable(&dir).err()?;
         Some(Error::io("write to the state directory", &dir, &e))
+    }
+
+    /// The mark of `kind` for this user, whose time says when something was done last (`sys::cache_file`).
+    pub fn mark_path(&self, kind: &str) -> Option<PathBuf> {
+        Some(self.state_dir()?.join(kind).join(self.account.name.replace('/', "_")))
     }
 
     /// How full the user's mailbox may be.

@@ -53,19 +53,11 @@ pub fn keep_message(run: &Run, delivery: &Delivery<'_>, why: &str, over: Over) -
 }
 
 /// Says why a message is in a mailbox, unless something else was said already.
-pub(super) fn with_note(outcome: Outcome, why: String) -> Outcome {
-    match outcome {
-        Outcome::Appended { mailbox, note: None } => Outcome::Appended {
-            mailbox,
-            note: Some(why),
-        },
-        outcome @ (Outcome::Appended { .. }
-        | Outcome::Forwarded { .. }
-        | Outcome::Diverted { .. }
-        | Outcome::Held { .. }
-        | Outcome::Repeated { .. }
-        | Outcome::Test { .. }) => outcome,
+pub(super) fn with_note(mut outcome: Outcome, why: String) -> Outcome {
+    if let Outcome::Appended { note: note @ None, .. } = &mut outcome {
+        *note = Some(why);
     }
+    outcome
 }
 
 /// There is no room in the mailbox.
@@ -74,15 +66,10 @@ pub(super) fn fall_back_from_full(run: &Run, delivery: &Delivery<'_>, over: Over
         Over::Defer | Over::Archive => Err(store::full_error(run, delivery.content_bytes(), Category::MailboxFull)),
         Over::Refuse => Err(store::full_error(run, delivery.content_bytes(), Category::Refused)),
         Over::Overflow => overflow::put_and_tell(run, delivery),
-        Over::Divert => match divert::divert_message(run, delivery, Why::OverQuota) {
-            Ok(outcome) => Ok(outcome),
-            // It came here because the mailbox has no room; there is nowhere left to go.
-            Err(NotDiverted::NeedsFix(e)) => {
-                Err(store::full_error(run, delivery.content_bytes(), Category::MailboxFull).hint(e.to_string()))
-            }
-            Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
-            Err(NotDiverted::Later(e)) => Err(e),
-        },
+        // It came here because the mailbox has no room; there is nowhere left to go.
+        Over::Divert => divert_or_else(run, delivery, Why::OverQuota, |e| {
+            Err(store::full_error(run, delivery.content_bytes(), Category::MailboxFull).hint(e.to_string()))
+        }),
     }
 }
 
@@ -91,26 +78,33 @@ pub(super) fn fall_back_from_full(run: &Run, delivery: &Delivery<'_>, over: Over
 /// # Errors
 /// When it can be neither diverted nor kept; the error says whether trying again can help.
 pub fn divert_or_fail(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
-    match divert::divert_message(run, delivery, why) {
-        Ok(outcome) => Ok(outcome),
-        Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
-        Err(NotDiverted::NeedsFix(e) | NotDiverted::Later(e)) => Err(e),
-    }
+    divert_or_else(run, delivery, why, Err)
 }
 
 /// Diverts the message; where that is impossible, it stays in the user's own mailbox.
 pub(super) fn divert_or_keep(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
+    divert_or_else(run, delivery, why, |e| {
+        let over = match run.config.quota.when_full {
+            // It could not be diverted a moment ago.
+            Over::Divert => Over::Defer,
+            over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
+        };
+        keep_message(run, delivery, &e.to_string(), over)
+    })
+}
+
+/// Diverts the message; where the administrator has had enough, it stays in the user's own mailbox. `needs_fix` says what is done where it is
+/// impossible until somebody mends something.
+fn divert_or_else(
+    run: &Run,
+    delivery: &Delivery<'_>,
+    why: Why,
+    needs_fix: impl FnOnce(Error) -> Result<Outcome, Error>,
+) -> Result<Outcome, Error> {
     match divert::divert_message(run, delivery, why) {
         Ok(outcome) => Ok(outcome),
         Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
+        Err(NotDiverted::NeedsFix(e)) => needs_fix(e),
         Err(NotDiverted::Later(e)) => Err(e),
-        Err(NotDiverted::NeedsFix(e)) => {
-            let over = match run.config.quota.when_full {
-                // It could not be diverted a moment ago.
-                Over::Divert => Over::Defer,
-                over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
-            };
-            keep_message(run, delivery, &e.to_string(), over)
-        }
     }
 }

@@ -136,10 +136,8 @@ pub fn kind_text(verdict: &str, kind: Option<&str>) -> String {
 
 /// The field that `filter` adds, without its line end.
 pub fn verdict_field(judgement: &Judgement) -> String {
-    let marker = strongest_marker(judgement)
-        .map(|m| format!("; marker={}", quote_text(&marker_text(m))))
-        .unwrap_or_default();
-    format!("{VERDICT_HEADER}: {}{marker}", verdict_text(&judgement.verdict))
+    let (verdict, marker) = (verdict_text(&judgement.verdict), marker_part(judgement));
+    format!("{VERDICT_HEADER}: {verdict}{marker}")
 }
 
 /// The fields on top of a diverted copy, ended by `line_end` each: our loop mark, and why and for whom it was.
@@ -186,6 +184,11 @@ pub fn rescued_field(blame: Option<&ForwardFailure>, host: Option<&str>, notes: 
     format!("{RESCUED_HEADER}: {}{line_end}", parts.join("; "))
 }
 
+fn marker_part(judgement: &Judgement) -> String {
+    let marker = strongest_marker(judgement).map(marker_text);
+    marker.map_or_else(String::new, |text| format!("; marker={}", quote_text(&text)))
+}
+
 /// `verdict=loop; why=verdict; marker="X-Loop: a@a.test"`
 fn reason(judgement: &Judgement, why: &str) -> String {
     let why = if why.contains(' ') {
@@ -193,10 +196,11 @@ fn reason(judgement: &Judgement, why: &str) -> String {
     } else {
         escape_word(why)
     };
-    let marker = strongest_marker(judgement)
-        .map(|m| format!("; marker={}", quote_text(&marker_text(m))))
-        .unwrap_or_default();
-    format!("verdict={}; why={why}{marker}", judgement.verdict.name())
+    format!(
+        "verdict={}; why={why}{}",
+        judgement.verdict.name(),
+        marker_part(judgement)
+    )
 }
 
 /// What stands between our fields and a message whose first line continues a field: it would become a part of ours, and our

@@ -252,7 +252,7 @@ impl Run {
             chosen: everywhere.config.clone(),
             intents: Intents::default(),
             state: OnceCell::new(),
-            state_failure: Cell::default(),
+            is_state_failure_logged: Cell::default(),
             place: place.map(Arc::new),
             started: Started::ByMail,
         })

@@ -29,7 +29,7 @@ pub fn own_entry(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
 ///
 /// # Errors
 /// When the mbox is full, or cannot be locked or written.
-pub fn append_notice(
+fn append_notice(
     run: &Run,
     path: &Path,
     owner: Owner,

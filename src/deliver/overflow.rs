@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::classify::policy::Why;
 use crate::config::Over;
 use crate::config::value::Limit;
-use crate::deliver::context::{Delivery, MailboxNamed, Outcome, Run, when_settled};
+use crate::deliver::context::{Delivery, Intent, MailboxNamed, Outcome, Run, when_settled};
 use crate::deliver::store::mbox::{self, Opened};
 use crate::error::{Category, Error};
 use crate::mailbox::content_hash::{HashScope, of_stored};
@@ -71,11 +71,7 @@ pub fn inspect_overflow(dir: &Path, uid: u32) -> Option<Overflow> {
     let mut messages = 0;
     let mut mbox = MboxReader::new(&limited, 0).ok()?;
     mbox.count(&mut messages).ok()?;
-    let store = memory(dir);
-    let state = store.read().ok().flatten();
-    let state: OverflowState = state
-        .and_then(|content| json_state::parse_state(&store, &content).ok())
-        .unwrap_or_default();
+    let state: OverflowState = json_state::read_state(&memory(dir)).unwrap_or_default();
     (mbox.length() > 0).then(|| Overflow {
         path,
         messages,
@@ -141,7 +137,7 @@ pub fn put_in_overflow(run: &Run, delivery: &Delivery<'_>, added: &str) -> Resul
             append::append(&mut locked, entry())?
         }
     };
-    run.intents.add(appended.into_note());
+    run.intents.add(appended.into_note().map(Intent::Mbox));
     Ok(outcome(Why::OverQuota.to_string()))
 }
 
@@ -164,7 +160,7 @@ pub fn find_earlier(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<O
     match mbox::open_mbox(run, &path, owner, &mbox::mailbox_entry(run, delivery, &sender, added))? {
         Opened::Ready(_) => Ok(None),
         Opened::There(appended) => {
-            run.intents.add(appended.into_note());
+            run.intents.add(appended.into_note().map(Intent::Mbox));
             Ok(Some(Outcome::Appended {
                 mailbox: path.display().to_string(),
                 note: Some(Why::OverQuota.to_string()),
@@ -252,11 +248,10 @@ fn tell(run: &Run, delivery: &Delivery<'_>, dir: &Path) {
         return;
     }
     let (own, admin) = (delivery.own_address(), run.config.admin.as_str());
-    let id = |whom: &str| format!("{}.{}.{whom}", delivery.date.unix_timestamp_nanos(), std::process::id());
     let text = text(run, &dir.join(NAME));
-    let to_user = quota_notice::write_message(&own, &own, delivery.date, &id("user"), &text);
+    let to_user = quota_notice::write_message(&own, &own, delivery.date, ".user", &text);
     let user = store::place_notice(run, &own, &to_user, delivery.date);
-    let to_admin = quota_notice::write_message(&own, admin, delivery.date, &id("admin"), &text);
+    let to_admin = quota_notice::write_message(&own, admin, delivery.date, ".admin", &text);
     let limit = run.config.digest.admin_limit.bound();
     let admin = notify::notify_admin(run, "tell of the overflow", &to_admin, delivery.date, limit);
     for e in [user, admin].into_iter().filter_map(Result::err) {

@@ -1,6 +1,5 @@
 //! Writes the notices about a mailbox that fills, and decides when they are due. Nothing answers them (RFC 3834 section 5).
 
-use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
@@ -12,7 +11,7 @@ use crate::config::value::Limit;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::headers;
 use crate::output::sizes::size_text;
-use crate::sys::dirs;
+use crate::sys::cache_file::{mark_time, renew_mark};
 
 /// How long the user is not warned again.
 const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,33 +19,28 @@ const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// What the user is told about a mailbox that holds `now_bytes`: that it fills up, once a day while it lasts, and when it is over. Whoever
 /// gets a text has to put it there: it is noted that the user was told.
 pub fn take_due_notice(run: &Run, delivery: &Delivery<'_>, limit: Limit, now_bytes: u64) -> Option<String> {
-    let (bytes, dir) = (limit.bytes?, run.state_dir()?);
+    let (bytes, mark) = (limit.bytes?, run.mark_path("quota-warned")?);
     let threshold = run.config.quota.warn.of(bytes)?;
-    let note = dir.join("quota-warned").join(run.account.name.replace('/', "_"));
-    let warned = note.symlink_metadata().ok().and_then(|stat| stat.modified().ok());
     let recently = |then: SystemTime| match SystemTime::from(delivery.date).duration_since(then) {
         Ok(since) => since < WARN_AGAIN,
         // From the future: from a clock that was wrong.
         Err(_) => false,
     };
     let is_full = now_bytes >= threshold;
-    let text = match warned {
+    let text = match mark_time(&mark) {
         Some(then) if is_full && recently(then) => return None,
         _ if is_full => fills_up(now_bytes, bytes, run.config.quota.when_full),
         Some(_) => has_room_again(now_bytes, bytes),
         None => return None,
     };
-    // The note first: a user who is not warned once is better off than one who is warned with each message.
+    // The mark first: a user who is not warned once is better off than one who is warned with each message.
     let noted = if is_full {
-        // Made anew: what stands there may be a link to something else.
-        let _ = std::fs::remove_file(&note);
-        dirs::make_private_dir(&dir.join("quota-warned")).is_ok() && File::create_new(&note).is_ok()
+        renew_mark(&mark).is_ok()
     } else {
-        std::fs::remove_file(&note).is_ok()
+        std::fs::remove_file(&mark).is_ok()
     };
     let own = delivery.own_address();
-    let id = format!("{}.{}", delivery.date.unix_timestamp_nanos(), std::process::id());
-    noted.then(|| write_message(&own, &own, delivery.date, &id, &text))
+    noted.then(|| write_message(&own, &own, delivery.date, "", &text))
 }
 
 /// Subject and text for a mailbox beyond its soft limit.
@@ -78,9 +72,10 @@ fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
     )
 }
 
-/// A whole message of ours from `text`: a subject, more header fields before it where there are any, and the body. `id` is the
-/// beginning of its Message-ID.
-pub fn write_message(own: &str, to: &str, date: OffsetDateTime, id: &str, text: &str) -> String {
+/// A whole message of ours from `text`: a subject, more header fields before it where there are any, and the body. Its Message-ID has `tag`
+/// behind time and process.
+pub fn write_message(own: &str, to: &str, date: OffsetDateTime, tag: &str, text: &str) -> String {
+    let (nanoseconds, process) = (date.unix_timestamp_nanos(), std::process::id());
     let written = date.format(&Rfc2822).unwrap_or_default();
     let domain = own.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
     let to = match to.contains('@') {
@@ -89,7 +84,7 @@ pub fn write_message(own: &str, to: &str, date: OffsetDateTime, id: &str, text: 
         false => headers::escape_word(to),
     };
     format!(
-        "From: Mail delivery guard <MAILER-DAEMON@{domain}>\nTo: {to}\nDate: {written}\nMessage-ID: <{id}.spoolguard@{domain}>\n\
+        "From: Mail delivery guard <MAILER-DAEMON@{domain}>\nTo: {to}\nDate: {written}\nMessage-ID: <{nanoseconds}.{process}{tag}.spoolguard@{domain}>\n\
          Auto-Submitted: auto-generated\nX-Loop: {own}\n{NOTICE_HEADER}: written by spoolguard\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n{text}"
     )
 }

@@ -7,8 +7,8 @@ use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
 use crate::deliver::copies::{FirstCopy, Order, copy_text, hold_unreturnable, place_copy, take_copies_back};
 use crate::deliver::fallback::{append_or_fall_back, fall_back_from_full, finish_put, keep_message, with_note};
 use crate::deliver::forward::answer::{self, Answered};
-use crate::deliver::forward::gate::{self, Gate, KeptBack, LocalCopy};
-use crate::deliver::forward::history::{self, Asked, Repeats, Sketches};
+use crate::deliver::forward::gate::{self, Gate, KeptBack};
+use crate::deliver::forward::history::{self, MessageTurn, Repeats, Sketches};
 use crate::deliver::forward::history_line::Fate;
 use crate::deliver::forward::{kept, loops, token_test};
 use crate::deliver::store::entry::Put;
@@ -30,7 +30,7 @@ pub(super) fn send_or_keep(run: &Run, delivery: &Delivery<'_>, copies: Copies) -
     let repeats = history::without_repeats(run, delivery, &known, &delivery.destinations);
     if let Some(why) = repeats.why_nowhere() {
         drop(known);
-        return repeat(run, delivery, copies, &repeats, why, turn.was);
+        return repeat(run, delivery, copies, &repeats, why, &turn);
     }
     let mut parted = loops::part_destinations(run, delivery, &known, &repeats.fresh);
     drop(known);
@@ -80,7 +80,7 @@ fn repeat(
     copies: Copies,
     repeats: &Repeats,
     why: String,
-    asked: Asked,
+    turn: &MessageTurn,
 ) -> Result<Outcome, Error> {
     let outcome = match copies {
         Copies::Keep if !history::has_it(run, delivery.name()) => {
@@ -91,7 +91,7 @@ fn repeat(
             outcome
         }
         // It may have come back, and then nobody has it but here.
-        Copies::None if asked == Asked::Alone && !history::has_it(run, delivery.name()) => {
+        Copies::None if !turn.was_taken && !history::has_it(run, delivery.name()) => {
             let kept = keep_message(run, delivery, &why, Over::Overflow)?;
             history::note_kept(run, delivery);
             kept
@@ -146,7 +146,7 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
         && let Some(put) = copy
     {
         let outcome = finish_put(run, delivery, put)?;
-        gate.note_copy(LocalCopy::Yes);
+        gate.note_copy();
         return Ok(with_note(outcome, gate.why_kept().unwrap_or_default()));
     }
     if let Some(Put::Done(_)) = copy {
@@ -167,10 +167,9 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
         Order::CopyFirst => copy.map(|put| finish_put(run, delivery, put)),
         Order::SendFirst => copy_behind(run, delivery, copies, gate),
     };
-    gate.note_copy(match copied {
-        Some(Ok(_)) => LocalCopy::Yes,
-        Some(Err(_)) | None => LocalCopy::No,
-    });
+    if matches!(copied, Some(Ok(_))) {
+        gate.note_copy();
+    }
     if (gate.holds_back() || order == Order::SendFirst)
         && let Some(Err(e)) = copied
     {

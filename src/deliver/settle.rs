@@ -4,7 +4,7 @@
 use crate::classify::policy::{self, Action};
 use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
 use crate::deliver::divert::digest;
-use crate::deliver::divert::throttle::{self, OwnBounce};
+use crate::deliver::divert::throttle;
 use crate::deliver::fallback::{append_or_fall_back, divert_or_keep, keep_message};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::rules::kept::KeptReason;
@@ -87,22 +87,19 @@ fn note_returned(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure], 
 }
 
 fn act(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
-    if !policy::counts_as_own_bounce(&delivery.judgement, delivery.action) {
-        return perform(run, delivery, delivery.action);
+    let is_own = policy::counts_as_own_bounce(&delivery.judgement, delivery.action);
+    if is_own && !throttle::admit_own_bounce(run, delivery) {
+        return perform(
+            run,
+            delivery,
+            policy::beyond_own_bounces(delivery.action, &run.config.guard),
+        );
     }
-    match throttle::admit_own_bounce(run, delivery) {
-        OwnBounce::Fits => {
-            let result = perform(run, delivery, delivery.action);
-            if result.is_err() {
-                throttle::take_back_own_bounce(run, delivery);
-            }
-            result
-        }
-        OwnBounce::TooMany => {
-            let action = policy::beyond_own_bounces(delivery.action, &run.config.guard);
-            perform(run, delivery, action)
-        }
+    let result = perform(run, delivery, delivery.action);
+    if is_own && result.is_err() {
+        throttle::take_back_own_bounce(run, delivery);
     }
+    result
 }
 
 fn perform(run: &Run, delivery: &Delivery<'_>, action: Action) -> Result<Outcome, Error> {

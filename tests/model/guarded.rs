@@ -130,7 +130,7 @@ impl Post {
                 chosen: None,
                 intents: Intents::default(),
                 state: OnceCell::new(),
-                state_failure: std::cell::Cell::default(),
+                is_state_failure_logged: std::cell::Cell::default(),
                 place: None,
                 started: Started::ByMail,
             },

@@ -89,7 +89,7 @@ fn is_roots_own(who: &Who) -> bool {
 fn due(run: &Run, now: OffsetDateTime) -> Result<(), Error> {
     let routes = destinations::write_due(run, &own(run), now);
     kept::tell_due(run, now);
-    let digest = digest::send_due(run, now).map(drop);
+    let digest = digest::send_due(run, now);
     routes.and(digest)
 }
 

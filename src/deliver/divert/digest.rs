@@ -18,7 +18,6 @@ use crate::deliver::divert::{held, throttle};
 use crate::deliver::{headers, notify, quota_notice};
 use crate::error::Error;
 use crate::escape::make_visible;
-use crate::mailbox::open::Owner;
 use crate::moment::Moment;
 use crate::sys::account;
 
@@ -44,38 +43,24 @@ pub fn send_behind(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, 
     }
 }
 
-/// Whether a digest was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DigestSent {
-    /// The administrator has it.
-    Yes,
-    /// There is nothing to tell, or it is too early.
-    NotDue,
-}
-
 /// Sends the digest if it is due.
 ///
 /// # Errors
 /// When the memory cannot be read or written, or the digest cannot be sent.
-pub fn send_due(run: &Run, now: OffsetDateTime) -> Result<DigestSent, Error> {
+pub fn send_due(run: &Run, now: OffsetDateTime) -> Result<(), Error> {
     let seconds = now.unix_timestamp();
     // Looked at without the lock first: it is seldom due.
     if throttle::read_state(run)?.is_none_or(|mut state| state.begin_digest(seconds).is_none()) {
-        return Ok(DigestSent::NotDue);
+        return Ok(());
     }
     let Some(digest) = throttle::change_state(run, |state| state.begin_digest(seconds))?.flatten() else {
-        return Ok(DigestSent::NotDue);
+        return Ok(());
     };
     let admin = run.config.admin.as_str();
     let message = message(run, &digest, now);
-    if admin.starts_with('/') {
-        let limit = run.config.digest.admin_limit.bound();
-        let limit_bytes = limit.map(|bytes| bytes.saturating_add(ROOM_BYTES));
-        let owner = Owner::Trusted(run.account.uid);
-        notify::append_notice(run, Path::new(admin), owner, &message, now, limit_bytes)?;
-    } else {
-        notify::submit_notice(run, "send the digest to", admin, &message)?;
-    }
+    let limit = run.config.digest.admin_limit.bound();
+    let limit_bytes = limit.map(|bytes| bytes.saturating_add(ROOM_BYTES));
+    notify::notify_admin(run, "send the digest to", &message, now, limit_bytes)?;
     tracing::info!(
         action = "digest",
         user = run.account.name,
@@ -83,8 +68,7 @@ pub fn send_due(run: &Run, now: OffsetDateTime) -> Result<DigestSent, Error> {
         messages = digest.tally().all(),
         dropped = digest.pushed_out
     );
-    throttle::change_state(run, |state| state.note_told(&digest))?;
-    Ok(DigestSent::Yes)
+    throttle::change_state(run, |state| state.note_told(&digest)).map(drop)
 }
 
 fn message(run: &Run, digest: &DigestContent, now: OffsetDateTime) -> String {
@@ -99,9 +83,8 @@ fn message(run: &Run, digest: &DigestContent, now: OffsetDateTime) -> String {
         own,
         headers::escape_word(&account::host_name())
     );
-    let id = format!("{}.{}.digest", now.unix_timestamp_nanos(), std::process::id());
     let text = text(run, &own, digest);
-    quota_notice::write_message(&own, &run.config.admin, now, &id, &(mark + &text))
+    quota_notice::write_message(&own, &run.config.admin, now, ".digest", &(mark + &text))
 }
 
 /// Subject and text.

@@ -27,21 +27,13 @@ pub const HELD_MESSAGES: usize = 1000;
 #[derive(Debug)]
 #[must_use]
 pub struct HeldCopy {
-    path: PathBuf,
-    pushed_out: usize,
+    /// Where it is.
+    pub path: PathBuf,
+    /// How many older ones had to go for it.
+    pub pushed_out: usize,
 }
 
 impl HeldCopy {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// How many older ones had to go for it.
-    pub fn pushed_out(&self) -> usize {
-        self.pushed_out
-    }
-
     /// Removes it again: the message goes back to the MTA, which will come again with it.
     pub fn withdraw(self) {
         let _ = std::fs::remove_file(&self.path);

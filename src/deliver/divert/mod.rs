@@ -16,7 +16,7 @@ use crate::config::Over;
 use crate::deliver::divert::held::HeldCopy;
 use crate::deliver::divert::rules::storm::{HeldBackReason, Step};
 use crate::deliver::divert::throttle::Throttle;
-use crate::deliver::store::mbox::{self, Room};
+use crate::deliver::store::mbox;
 use crate::error::{Category, Error, Retry};
 use crate::submit;
 
@@ -105,7 +105,7 @@ fn put_aside(
     };
     match throttle.hold(delivery, &fields(delivery, why), reason) {
         Ok(held) => Ok(Outcome::Held {
-            at: held.path().to_owned(),
+            at: held.path,
             note: throttle::reason_text(reason),
         }),
         Err(e) if reason == HeldBackReason::Full => {
@@ -156,15 +156,11 @@ fn fields(delivery: &Delivery<'_>, why: Why) -> String {
 /// Appends it to the administrator's mbox; none where that is full.
 fn to_path(run: &Run, delivery: &Delivery<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
     let limit_bytes = run.config.digest.admin_limit.bound();
-    Ok(
-        match mbox::append_within(run, delivery, path, &fields(delivery, why), limit_bytes)? {
-            Room::Taken => Some(Outcome::Diverted {
-                to: path.display().to_string(),
-                held: None,
-            }),
-            Room::None => None,
-        },
-    )
+    let is_there = mbox::append_within(run, delivery, path, &fields(delivery, why), limit_bytes)?;
+    Ok(is_there.then(|| Outcome::Diverted {
+        to: path.display().to_string(),
+        held: None,
+    }))
 }
 
 /// Sends it with the null sender, so that it can never bounce back. An MTA drops such a message when it cannot deliver
@@ -197,7 +193,7 @@ fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Resu
     }
     Ok(Outcome::Diverted {
         to: admin.to_owned(),
-        held: held.map(|held| held.path().to_owned()),
+        held: held.map(|held| held.path),
     })
 }
 
@@ -210,10 +206,10 @@ fn hold_copy(run: &Run, delivery: &Delivery<'_>, fields: &str, admin: &str) -> R
     let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
     let letter = mbox::mailbox_entry(run, delivery, &sender, fields);
     let held = held::hold_copy(&dir.join("held"), "", letter)?;
-    if held.pushed_out() > 0 {
+    if held.pushed_out > 0 {
         tracing::warn!(
             user = run.account.name,
-            dropped = held.pushed_out(),
+            dropped = held.pushed_out,
             "older held copies were removed"
         );
     }

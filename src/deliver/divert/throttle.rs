@@ -35,14 +35,8 @@ pub struct Throttle<'a> {
     run: &'a Run,
     print: Similarity,
     now: i64,
-    memory: Remembered,
-}
-
-/// Whether what was decided is remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remembered {
-    Holds,
-    Fails,
+    /// Whether what was decided is remembered.
+    is_remembered: bool,
 }
 
 impl<'a> Throttle<'a> {
@@ -54,7 +48,7 @@ impl<'a> Throttle<'a> {
             run,
             print: describe_message(&delivery.judgement, &delivery.message, body_bytes),
             now: delivery.date.unix_timestamp(),
-            memory: Remembered::Holds,
+            is_remembered: true,
         };
         let limits = &run.config.digest;
         let address = delivery.own_address();
@@ -66,19 +60,14 @@ impl<'a> Throttle<'a> {
             state.judge(print, now, limits)
         });
         let step = match decided {
-            Ok(Some(step)) => step,
-            Ok(None) => {
-                tracing::debug!(user = run.account.name, "no state directory: storms are not noticed");
-                throttle.memory = Remembered::Fails;
-                Step::Send
-            }
+            Ok(step) => step,
             Err(e) => {
                 run.log_state_failure(&e, "storms are not noticed");
-                throttle.memory = Remembered::Fails;
-                Step::Send
+                None
             }
         };
-        (throttle, step)
+        throttle.is_remembered = step.is_some();
+        (throttle, step.unwrap_or(Step::Send))
     }
 
     /// Notes that the administrator has it.
@@ -125,7 +114,7 @@ impl<'a> Throttle<'a> {
         let sender = access::separator_sender(&delivery.envelope.sender, &self.run.account);
         let letter = mbox::mailbox_entry(self.run, delivery, &sender, fields);
         let held = held::hold_copy(&dir.join(sort), &self.print.key, letter)?;
-        let pushed_out = held.pushed_out() as u64;
+        let pushed_out = held.pushed_out as u64;
         if pushed_out > 0 {
             tracing::warn!(
                 user = self.run.account.name,
@@ -139,37 +128,26 @@ impl<'a> Throttle<'a> {
 
     /// Changes the memory, if it holds what was decided before. What cannot be noted makes a count wrong and nothing else.
     fn note<R>(&self, note: impl FnOnce(&mut StormState) -> R) -> Option<R> {
-        match self.memory {
-            Remembered::Fails => None,
-            Remembered::Holds => change_state(self.run, note).unwrap_or_else(|e| {
-                self.run.log_state_failure(&e, "a count is wrong now");
-                None
-            }),
+        if !self.is_remembered {
+            return None;
         }
+        change_state(self.run, note).unwrap_or_else(|e| {
+            self.run.log_state_failure(&e, "a count is wrong now");
+            None
+        })
     }
 }
 
-/// Whether one more report about the user's own mail goes to the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Takes a place for a report about the user's own mail. False where more came within an hour than anybody's own mail brings about: then it is a
+/// report like any other. Where nothing is remembered, each has a place.
 #[must_use]
-pub enum OwnBounce {
-    /// It does.
-    Fits,
-    /// More came within an hour than anybody's own mail brings about: it is a report like any other.
-    TooMany,
-}
-
-/// Takes a place for a report about the user's own mail. Where nothing is remembered, each has one.
-pub fn admit_own_bounce(run: &Run, delivery: &Delivery<'_>) -> OwnBounce {
+pub fn admit_own_bounce(run: &Run, delivery: &Delivery<'_>) -> bool {
     let (now, limits) = (delivery.date.unix_timestamp(), &run.config.digest);
-    match change_state(run, |state| state.admit_own_bounce(now, limits)) {
-        Ok(Some(false)) => OwnBounce::TooMany,
-        Ok(Some(true) | None) => OwnBounce::Fits,
-        Err(e) => {
-            run.log_state_failure(&e, "reports about own mail are not counted");
-            OwnBounce::Fits
-        }
-    }
+    let admitted = change_state(run, |state| state.admit_own_bounce(now, limits)).unwrap_or_else(|e| {
+        run.log_state_failure(&e, "reports about own mail are not counted");
+        None
+    });
+    admitted.unwrap_or(true)
 }
 
 /// Gives the place back: the report goes back to the MTA.

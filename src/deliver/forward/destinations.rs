@@ -48,10 +48,7 @@ pub fn open_store(run: &Run) -> Option<Store> {
 /// # Errors
 /// When it cannot be read or understood.
 pub fn read_destinations(store: &Store) -> Result<Destinations, Error> {
-    match store.read()? {
-        None => Ok(Destinations::default()),
-        Some(bytes) => json_state::parse_state(store, &bytes),
-    }
+    json_state::read_state(store)
 }
 
 /// The addresses that get no mail of a user's now, and since when; none where nothing is remembered, or what is cannot be read.

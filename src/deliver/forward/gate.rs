@@ -32,16 +32,8 @@ pub struct Gate {
 
 /// Asks to which of the destinations that are open the message may go. A probe is taken: nobody else gets it until `end`.
 pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
-    let open = |destination: &String| (destination.clone(), Pass::Open);
-    let destinations = &parted.open;
-    let mut gate = Gate {
-        passes: destinations.iter().map(open).collect(),
-        back: parted.back,
-        sketches: parted.sketches,
-        is_remembered: false,
-        is_kept: false,
-        sent: None,
-    };
+    let destinations = parted.open.clone();
+    let mut gate = Gate::of(parted, |_| Pass::Open);
     let Some(store) = open_store(run) else {
         return gate;
     };
@@ -60,13 +52,8 @@ pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
     }
     let (now, settings, id) = (to_moment(delivery.date), &run.config.destinations, message_id(delivery));
     let ask = |routes: &mut Destinations| -> Vec<(String, Pass)> {
-        let pass = |to: &String| {
-            (
-                to.clone(),
-                routes.ask_pass(to, id.as_deref(), fit(delivery), now, settings),
-            )
-        };
-        destinations.iter().map(pass).collect()
+        let mut pass = |to: &String| routes.ask_pass(to, id.as_deref(), fit(delivery), now, settings);
+        destinations.iter().map(|to| (to.clone(), pass(to))).collect()
     };
     gate.is_remembered = seen.is_notice_due(now) || destinations.iter().any(|to| seen.find(to).is_some());
     let mut changed = seen.clone();
@@ -104,6 +91,17 @@ fn without_probe((destination, pass): (String, Pass)) -> (String, Pass) {
 }
 
 impl Gate {
+    fn of(parted: Parted, mut pass: impl FnMut(&String) -> Pass) -> Self {
+        Self {
+            passes: parted.open.into_iter().map(|to| (to.clone(), pass(&to))).collect(),
+            back: parted.back,
+            sketches: parted.sketches,
+            is_remembered: false,
+            is_kept: false,
+            sent: None,
+        }
+    }
+
     /// Where the message may be sent.
     pub fn destinations(&self) -> Vec<String> {
         let goes = |(_, pass): &&(String, Pass)| matches!(pass, Pass::Open | Pass::Probe { .. });
@@ -193,9 +191,9 @@ impl Gate {
         }
     }
 
-    /// A copy lies where the user finds it, or does not any more.
-    pub fn note_copy(&mut self, is_kept: LocalCopy) {
-        self.is_kept = is_kept == LocalCopy::Yes;
+    /// A copy lies where the user finds it.
+    pub fn note_copy(&mut self) {
+        self.is_kept = true;
     }
 
     /// The message was sent.
@@ -268,15 +266,6 @@ pub struct KeptBack {
     pub said: String,
 }
 
-/// Whether a copy lies in the mailbox, or what stands in for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LocalCopy {
-    /// It does.
-    Yes,
-    /// It does not.
-    No,
-}
-
 /// Tells whether sendmail refused this destination. Sendmail itself names several of which it refused one: that counts against
 /// none of them, but no such probe is a good one.
 fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
@@ -296,19 +285,6 @@ pub fn why_kept(run: &Run, delivery: &Delivery<'_>) -> Option<String> {
         .and_then(|store| destinations::read_destinations(&store).ok())
         .unwrap_or_default();
     let (now, settings, id) = (to_moment(delivery.date), &run.config.destinations, message_id(delivery));
-    let pass = |to: &String| {
-        (
-            to.clone(),
-            routes.ask_pass(to, id.as_deref(), fit(delivery), now, settings),
-        )
-    };
-    let gate = Gate {
-        passes: parted.open.iter().map(pass).collect(),
-        back: parted.back,
-        sketches: parted.sketches,
-        is_remembered: false,
-        is_kept: false,
-        sent: None,
-    };
-    gate.why_kept()
+    let pass = |to: &String| routes.ask_pass(to, id.as_deref(), fit(delivery), now, settings);
+    Gate::of(parted, pass).why_kept()
 }

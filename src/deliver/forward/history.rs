@@ -71,17 +71,9 @@ impl Repeats {
 #[must_use]
 pub struct MessageTurn {
     _lock: Option<std::fs::File>,
-    /// Whether another run had it when this one asked.
-    pub was: Asked,
-}
-
-/// Whether the same message was on its way when this run asked for its turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// It was not.
-    Alone,
-    /// It was: this one is no answer to it, and did not come back. It came by another alias.
-    Meanwhile,
+    /// Whether another run had it when this one asked. Then this message is no answer to the other, and did not come back: it came by
+    /// another alias.
+    pub was_taken: bool,
 }
 
 /// Waits for the turn of this message.
@@ -117,23 +109,27 @@ pub fn take_chain_turn(run: &Run) -> Result<MessageTurn, Error> {
 }
 
 fn wait_for_place(run: &Run, place: u64, most: Duration) -> Result<MessageTurn, Error> {
+    let without_lock = MessageTurn {
+        _lock: None,
+        was_taken: false,
+    };
     let Some(dir) = dir(run) else {
-        return Ok(MessageTurn {
-            _lock: None,
-            was: Asked::Alone,
-        });
+        return Ok(without_lock);
     };
     let path = dir.join("turns");
     let opened = make_private_dir(&dir).and_then(|()| open_own(&path).map_err(|e| Error::io("open", &path, &e)));
     let until = run.deadline.remaining().min(most);
     let begin = std::time::Instant::now();
     let mut locked = opened;
-    let mut was = Asked::Alone;
+    let mut was_taken = false;
     while let Ok(file) = locked {
         match kernel::lock_byte(&file, &path, place) {
-            Ok(true) => return Ok(MessageTurn { _lock: Some(file), was }),
+            Ok(true) => {
+                let _lock = Some(file);
+                return Ok(MessageTurn { _lock, was_taken });
+            }
             Ok(false) => {
-                was = Asked::Meanwhile;
+                was_taken = true;
                 run.deadline.check("lock", &path.display().to_string())?;
                 if begin.elapsed() >= until {
                     let cause = "another run forwards the same message, and does not end";
@@ -148,10 +144,7 @@ fn wait_for_place(run: &Run, place: u64, most: Duration) -> Result<MessageTurn, 
     if let Err(e) = locked {
         tracing::debug!(user = run.account.name, cause = %e, "the same message may be sent twice at once");
     }
-    Ok(MessageTurn {
-        _lock: None,
-        was: Asked::Alone,
-    })
+    Ok(without_lock)
 }
 
 /// Sorts `destinations` by whether they had this same message within the time that is configured.
@@ -245,12 +238,8 @@ pub fn has_it(run: &Run, name: &MessageKey) -> bool {
 /// The same for a message of which nothing but the Message-ID is known. A device may have one for all that it sends: the user has to have
 /// each message of that id.
 pub fn has_id(run: &Run, message_id: &str) -> bool {
-    let Some((id, history)) = of_id(message_id).zip(read_history(run)) else {
-        return false;
-    };
-    let texts = history.lines_about(&HistoryKey::Id(id));
     let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for text in texts {
+    for text in lines_with_id(run, message_id) {
         if let Some(name) = HistoryLine::read(&text).map(|line| split_halves(line.name).1.to_owned()) {
             by_text.entry(name).or_default().push(text);
         }
@@ -278,20 +267,20 @@ fn has(texts: &[String]) -> bool {
     has
 }
 
+/// Every line about messages with this Message-ID, the latest first.
+fn lines_with_id(run: &Run, message_id: &str) -> Vec<String> {
+    let found = of_id(message_id).zip(read_history(run));
+    found.map_or_else(Vec::new, |(id, history)| history.lines_about(&HistoryKey::Id(id)))
+}
+
 /// Where the message with this Message-ID was sent to.
 pub fn sent_to(run: &Run, message_id: &str) -> Vec<String> {
-    let Some((id, history)) = of_id(message_id).zip(read_history(run)) else {
-        return Vec::new();
-    };
-    destinations_of(&history.lines_about(&HistoryKey::Id(id)))
+    destinations_of(&lines_with_id(run, message_id))
 }
 
 /// How often a message with this Message-ID was sent to `destination`: a device may have one for all that it sends.
 pub fn count_sent(run: &Run, message_id: &str, destination: &str) -> usize {
-    let Some((id, history)) = of_id(message_id).zip(read_history(run)) else {
-        return 0;
-    };
-    let texts = history.lines_about(&HistoryKey::Id(id));
+    let texts = lines_with_id(run, message_id);
     let lines = texts.iter().filter_map(|text| HistoryLine::read(text));
     let sent = lines.filter(|line| line.fate == Fate::Sent && is_same_address(line.destination, destination));
     sent.count()

@@ -330,8 +330,7 @@ fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
         run.store,
     );
     let text = format!("Subject: {messages} {were} not sent on to {to}\n\n{}", wrap_body(&body));
-    let id = format!("{}.{}.kept", date.unix_timestamp_nanos(), std::process::id());
-    quota_notice::write_message(&own, &own, date, &id, &text)
+    quota_notice::write_message(&own, &own, date, ".kept", &text)
 }
 
 /// How many messages were kept for one reason: `3 because b@b.test refused them: "550 no"`.

@@ -132,18 +132,14 @@ pub fn end_loops(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)]
     if is_kept && !back.is_empty() {
         let fates: Vec<_> = back.iter().map(|(to, back)| (back.fate(), to.clone())).collect();
         history::note_fates(run, delivery, &fates, sketches);
-        tell(run, delivery, back);
+        for (destination, back) in back {
+            tell(run, delivery, destination, *back);
+        }
     }
 }
 
 /// Tells that mail is held back, if that was not told lately. A notice that cannot be written is owed.
-fn tell(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)]) {
-    for (destination, back) in back {
-        tell_of(run, delivery, destination, *back);
-    }
-}
-
-fn tell_of(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) {
+fn tell(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) {
     let now = delivery.date.unix_timestamp();
     let is_told = history::read_history(run).is_some_and(|history| {
         let lines = history.lines_about(&HistoryKey::count(Fate::Told, destination));

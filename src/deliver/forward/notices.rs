@@ -70,15 +70,15 @@ fn compose(run: &Run, notice: &PendingNotice, to: &str, added: &str, date: Offse
         To::User => to_user(run, notice),
         To::Admin => to_admin(run, notice),
     };
-    let id = format!(
-        "{}.{}.{}",
-        date.unix_timestamp_nanos(),
-        std::process::id(),
-        notice.number
-    );
     let text = format!("{added}Subject: {subject}\n\n{}", wrap_body(&body));
     // It was read from a file that the user may write to.
-    quota_notice::write_message(&headers::escape_word(&notice.own), to, date, &id, &text)
+    quota_notice::write_message(
+        &headers::escape_word(&notice.own),
+        to,
+        date,
+        &format!(".{}", notice.number),
+        &text,
+    )
 }
 
 /// Subject and paragraphs.

@@ -44,10 +44,7 @@ pub fn read_tests(run: &Run) -> TokenTests {
 
 /// What is known in this state directory; nothing where it cannot be read.
 pub fn tests_in(dir: &Path) -> TokenTests {
-    let store = Store::new(dir, FILE);
-    let read = store.read().ok().flatten();
-    read.and_then(|bytes| json_state::parse_state(&store, &bytes).ok())
-        .unwrap_or_default()
+    json_state::read_state(&Store::new(dir, FILE)).unwrap_or_default()
 }
 
 fn store(run: &Run) -> Option<Store> {
@@ -114,12 +111,11 @@ pub fn send_due_test(run: &Run, delivery: &Delivery<'_>) {
 }
 
 fn write_test(delivery: &Delivery<'_>, own: &str, address: &str) -> String {
-    let id = format!("{}.{}.test", delivery.date.unix_timestamp_nanos(), std::process::id());
     let text = format!(
         "Subject: A test of the mail delivery guard\n\nThis message goes to an address that bounces of forwarded mail will be sent to. When it \
          arrives,\nspoolguard takes it away. If you can read it, mail to such addresses ends\nhere instead: let {own} get it.\n"
     );
-    quota_notice::write_message(own, address, delivery.date, &id, &text)
+    quota_notice::write_message(own, address, delivery.date, ".test", &text)
 }
 
 /// Takes a test, or a report about one, and remembers what it says; none where the message is something else.

@@ -167,10 +167,7 @@ fn put_original(
     let outcome = match store::place_message(run, original, &field(&notes), Over::Overflow) {
         Ok(Put::Done(receipt)) => {
             receipt.keep(run);
-            Outcome::Appended {
-                mailbox: run.store.to_string(),
-                note: None,
-            }
+            return Ok((run.store.to_string(), notes));
         }
         Ok(Put::Full(_)) => {
             notes.push(MAILBOX_FULL.to_owned());
@@ -187,13 +184,10 @@ fn put_original(
 }
 
 fn mailbox_of(run: &Run, outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Appended { mailbox, .. } => mailbox,
-        Outcome::Forwarded { .. }
-        | Outcome::Diverted { .. }
-        | Outcome::Held { .. }
-        | Outcome::Repeated { .. }
-        | Outcome::Test { .. } => run.store.to_string(),
+    if let Outcome::Appended { mailbox, .. } = outcome {
+        mailbox
+    } else {
+        run.store.to_string()
     }
 }
 

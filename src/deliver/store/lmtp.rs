@@ -10,14 +10,15 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::config::Over;
-use crate::config::location::{Endpoint, write_all};
-use crate::deliver::context::Run;
+use crate::config::location::Endpoint;
+use crate::deliver::context::{Intent, Run};
 use crate::deliver::store::entry::{Entry, Put, Terms};
 use crate::deliver::store::handover_note::{HandoverNote, LeftNote, NoteKey};
 use crate::error::{Category, Error};
-use crate::lmtp::{self, Answer, HandoverStep, Lacking, Parcel, Trace};
+use crate::lmtp::{self, Answer, HandoverStep, Lacking, Parcel};
 use crate::message::address::Address;
 use crate::message::envelope::Sender;
+use crate::sys::read_at::each_piece;
 
 /// As much of a message as it is known again by, in bytes, beside its length: all of it, for nearly all mail. The MTA's own line on top
 /// differs for any two messages.
@@ -37,7 +38,7 @@ pub fn put_entry<R: Read + Clone>(
     let sender = sender(entry.sender, &recipient);
     let notes = run.state_dir().map(|dir| dir.join("lmtp"));
     let key = key(run, entry, &sender).map_err(|e| Error::io("read", "the message".as_ref(), &e))?;
-    if let Some(taken) = find_taken(run, servers, notes.as_deref(), &key) {
+    if let Some(taken) = find_taken(run, notes.as_deref(), &key) {
         return Ok(Put::Done(Some(taken)));
     }
     let parcel = Parcel {
@@ -58,12 +59,12 @@ pub fn put_entry<R: Read + Clone>(
         Ok(Answer::Taken) => Ok(Put::Done(note)),
         // Dropped, the note goes: the message is not there.
         Ok(Answer::Full { what, said }) => {
-            let mailbox = names(servers);
+            let mailbox = run.store.to_string();
             tracing::info!(user = run.account.name, mailbox, said, "the server has no room");
             Ok(Put::Full(what_when_full(terms, what)))
         }
         Err(failure) => {
-            if failure.trace == Trace::Unknown {
+            if failure.may_be_there {
                 note.into_iter().for_each(HandoverNote::leave);
             }
             Err(failure.error)
@@ -81,8 +82,8 @@ fn begin_note(run: &Run, notes: Option<&Path>, key: &NoteKey) -> Option<Handover
 }
 
 /// The note of an earlier run that handed the same over and had an answer; what one without an answer leaves open is logged.
-fn find_taken(run: &Run, servers: &[Endpoint], notes: Option<&Path>, key: &NoteKey) -> Option<HandoverNote> {
-    let (user, mailbox) = (&run.account.name, names(servers));
+fn find_taken(run: &Run, notes: Option<&Path>, key: &NoteKey) -> Option<HandoverNote> {
+    let (user, mailbox) = (&run.account.name, run.store.to_string());
     match HandoverNote::find(notes?, key)? {
         LeftNote::Taken(note) => {
             let what = "an earlier run brought this message, and was killed before it could say so";
@@ -115,20 +116,10 @@ pub fn settle_left<R: Read + Clone>(run: &Run, entry: &Entry<'_, R>) -> Result<(
     let key = key(run, entry, &sender).map_err(|e| Error::io("read", "the message".as_ref(), &e))?;
     let dir = run.state_dir().map(|dir| dir.join("lmtp"));
     match dir.and_then(|dir| HandoverNote::find(&dir, &key)) {
-        Some(LeftNote::Taken(note) | LeftNote::Unanswered(note)) => run.intents.add(Some(note)),
+        Some(LeftNote::Taken(note) | LeftNote::Unanswered(note)) => run.intents.add(Some(Intent::Lmtp(note))),
         None => {}
     }
     Ok(())
-}
-
-fn names(servers: &[Endpoint]) -> String {
-    struct All<'a>(&'a [Endpoint]);
-    impl std::fmt::Display for All<'_> {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            write_all(self.0, f)
-        }
-    }
-    All(servers).to_string()
 }
 
 /// The address that the server is told: the one that the message came to, where its mailbox is the user's; else the user's name.
@@ -185,16 +176,12 @@ fn key<R: Read + Clone>(run: &Run, entry: &Entry<'_, R>, sender: &str) -> io::Re
         digest.update(part);
     }
     digest.update(entry.content_bytes.to_le_bytes());
-    let mut content = entry.content.clone().take(KNOWN_BY_BYTES);
-    let mut piece = vec![0; 16 << 10];
-    loop {
-        match content.read(&mut piece) {
-            Ok(0) => return Ok(NoteKey::of(&digest.finalize())),
-            Ok(read) => digest.update(piece.get(..read).unwrap_or_default()),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
+    let content = entry.content.clone().take(KNOWN_BY_BYTES);
+    each_piece(content, 16 << 10, |piece| {
+        digest.update(piece);
+        Ok(())
+    })?;
+    Ok(NoteKey::of(&digest.finalize()))
 }
 
 #[cfg(test)]

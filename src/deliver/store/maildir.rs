@@ -1,7 +1,6 @@
 //! Puts messages into the user's Maildir, within quota. Nobody locks a Maildir, so the quota may be exceeded by what others deliver at the
 //! same time. A limit of ours wins; without one the limit in `maildirsize` holds.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -10,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::config::value::Limit;
 use crate::deliver::access::refuse_full_disk_at;
-use crate::deliver::context::{Run, when_settled};
+use crate::deliver::context::{Intent, Run, when_settled};
 use crate::deliver::store::entry::{Entry, Put, Terms};
 use crate::error::Error;
 use crate::mailbox::submissions::SubmissionKey;
@@ -22,13 +21,16 @@ use crate::maildir::size_file::{self, SizeFile};
 use crate::maildir::submissions;
 use crate::maildir::usage::MaildirUsage;
 use crate::quota::{Admission, Usage};
-use crate::sys::dirs;
+use crate::sys::cache_file::{mark_time, renew_mark};
 
 /// A full Maildir is counted anew when nobody has delivered into it for so long (Maildir++).
 const COUNT_FULL_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// A limit of ours is not held against what the user's own file says for longer than that.
 const COUNT_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The mark for when it was counted.
+const COUNTED: &str = "maildir-counted";
 
 /// Every so many deliveries look for notes that nobody will ask for.
 const CLEAN_INTENTS_EVERY: u32 = 64;
@@ -59,7 +61,7 @@ impl InMaildir {
     /// The message stays. What is noted of it goes last of all.
     pub fn keep(self, run: &Run) {
         for delivered in self.delivered {
-            run.intents.add(delivered.into_intent());
+            run.intents.add(delivered.into_intent().map(Intent::Maildir));
         }
     }
 }
@@ -130,7 +132,7 @@ pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>)
     let draft = MaildirDraft::of(head, entry.content).map_err(|e| Error::io("read the message for", path, &e))?;
     let intents = IntentDir::new(run.state_dir().as_deref(), path, now.unix_timestamp());
     if let Some(delivered) = deliver::find_delivered(&maildir, &draft, &intents, now)? {
-        run.intents.add(delivered.into_intent());
+        run.intents.add(delivered.into_intent().map(Intent::Maildir));
     }
     Ok(())
 }
@@ -238,11 +240,9 @@ fn count(run: &Run, maildir: &Maildir, file: Option<&SizeFile>) -> Result<Usage,
     let counted = MaildirUsage::count(maildir).map_err(|e| Error::io("count", maildir.path(), &e))?;
     if let Some(file) = file
         && matches!(size_file::write_size_file(maildir, file, counted), Ok(true))
-        && let Some(note) = count_note(run)
+        && let Some(mark) = run.mark_path(COUNTED)
     {
-        // Made anew: what stands there may be a link to something else.
-        let _ = std::fs::remove_file(&note);
-        let _ = dirs::make_private_dir(dirs::parent_of(&note)).is_ok() && File::create_new(&note).is_ok();
+        let _ = renew_mark(&mark);
     }
     Ok(usage_of(counted))
 }
@@ -253,13 +253,8 @@ fn is_count_due(run: &Run) -> bool {
     if own.bytes.is_none() && own.messages.is_none() {
         return false;
     }
-    let counted = count_note(run).and_then(|note| note.symlink_metadata().ok()?.modified().ok());
+    let counted = run.mark_path(COUNTED).and_then(|mark| mark_time(&mark));
     counted.is_none_or(|counted| is_older(counted, COUNT_AGAIN_AFTER))
-}
-
-fn count_note(run: &Run) -> Option<std::path::PathBuf> {
-    let name = run.account.name.replace('/', "_");
-    Some(run.state_dir()?.join("maildir-counted").join(name))
 }
 
 /// One from the future is of a clock that was wrong.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::value::Limit;
 use crate::deliver::access::{line_quoting, open_locked, refuse_full_disk, separator_sender};
-use crate::deliver::context::{Delivery, MailboxNamed, Run, when_settled};
+use crate::deliver::context::{Delivery, Intent, MailboxNamed, Run, when_settled};
 use crate::deliver::notify;
 use crate::deliver::store::entry::{Entry, Put, Terms, submission_of};
 use crate::error::Error;
@@ -101,7 +101,7 @@ pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>)
     let sender = separator_sender(entry.sender, &run.account);
     let letter = own_entry(run, &sender, entry);
     match open_mbox(run, path, Owner::Exactly(run.account.uid), &letter)? {
-        Opened::There(appended) => run.intents.add(appended.into_note()),
+        Opened::There(appended) => run.intents.add(appended.into_note().map(Intent::Mbox)),
         Opened::Ready(_) => {}
     }
     Ok(())
@@ -210,24 +210,15 @@ pub fn mailbox_entry<'a>(
     }
 }
 
-/// Whether there was room for a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Room {
-    /// It is there.
-    Taken,
-    /// The mbox would grow beyond its limit; nothing was written.
-    None,
-}
-
-/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, if it stays within `limit_bytes`.
+/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, if it stays within `limit_bytes`. False
+/// where it would not: then nothing was written.
 pub fn append_within(
     run: &Run,
     delivery: &Delivery<'_>,
     path: &Path,
     added: &str,
     limit_bytes: Option<u64>,
-) -> Result<Room, Error> {
+) -> Result<bool, Error> {
     let sender = separator_sender(&delivery.envelope.sender, &run.account);
     let letter = mailbox_entry(run, delivery, &sender, added);
     let appended = match open_mbox(run, path, Owner::Trusted(run.account.uid), &letter)? {
@@ -237,12 +228,12 @@ pub fn append_within(
             if let Some(limit_bytes) = limit_bytes
                 && locked.length()?.saturating_add(incoming_bytes) > limit_bytes
             {
-                return Ok(Room::None);
+                return Ok(false);
             }
             refuse_full_disk(run, &locked, incoming_bytes)?;
             append::append(&mut locked, letter)?
         }
     };
-    run.intents.add(appended.into_note());
-    Ok(Room::Taken)
+    run.intents.add(appended.into_note().map(Intent::Mbox));
+    Ok(true)
 }

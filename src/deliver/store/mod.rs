@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use crate::config::Over;
 use crate::config::location::MailStore;
 use crate::config::value::Limit;
-use crate::deliver::context::{self, Delivery, Run};
+use crate::deliver::context::{self, Delivery, Intent, Run};
 use crate::deliver::store::entry::{Entry, Put, Terms};
 use crate::deliver::store::handover_note::HandoverNote;
 use crate::deliver::store::maildir::InMaildir;
@@ -156,9 +156,9 @@ impl Receipt {
     /// The message stays. What is noted of it goes last of all, when nothing can send the message back any more.
     pub fn keep(self, run: &Run) {
         match self {
-            Self::Mbox(appended) => run.intents.add(appended.into_note()),
+            Self::Mbox(appended) => run.intents.add(appended.into_note().map(Intent::Mbox)),
             Self::Maildir(delivered) => delivered.keep(run),
-            Self::Lmtp(note) => run.intents.add(note),
+            Self::Lmtp(note) => run.intents.add(note.map(Intent::Lmtp)),
         }
     }
 }

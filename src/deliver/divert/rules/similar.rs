@@ -8,7 +8,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::classify::verdict::{Bounce, Judgement, Verdict};
+use crate::classify::verdict::{Bounce, Judgement};
 use crate::message::Message;
 
 /// How much of a body is compared, in bytes, beside its length.
@@ -60,18 +60,10 @@ impl Similarity {
 
 /// Takes the similarity of a message whose body has `body_bytes`, of which the message at hand may hold less.
 pub fn describe_message(judgement: &Judgement, message: &Message<'_>, body_bytes: u64) -> Similarity {
-    match &judgement.verdict {
+    match judgement.verdict.bounce() {
         // What calls itself a report, and neither comes as one nor names anybody, may be a person's after all.
-        Verdict::Bounce(bounce) if judgement.null_sender.is_some() || !bounce.recipients.is_empty() => {
-            of_report(bounce, message)
-        }
-        Verdict::Bounce(_)
-        | Verdict::Loop(_)
-        | Verdict::Complaint(_)
-        | Verdict::Receipt(_)
-        | Verdict::AutoReply(_)
-        | Verdict::Notice(_)
-        | Verdict::Ordinary => of_mail(judgement, message, body_bytes),
+        Some(bounce) if judgement.null_sender.is_some() || !bounce.recipients.is_empty() => of_report(bounce, message),
+        Some(_) | None => of_mail(judgement, message, body_bytes),
     }
 }
 
