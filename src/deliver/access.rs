@@ -21,7 +21,6 @@ pub fn delivery_lock_plan(run: &Run, owner: Owner) -> LockPlan {
     }
 }
 
-/// How a mailbox is locked.
 pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> LockPlan {
     LockPlan {
         methods: config.mailbox.locks.clone(),
@@ -34,7 +33,6 @@ pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Optio
     }
 }
 
-/// How a mailbox quotes.
 pub fn line_quoting(config: &Config) -> quoting::LineQuoting {
     match config.mailbox.quoting {
         config::Quoting::Mboxrd => quoting::LineQuoting::Mboxrd,
@@ -67,17 +65,11 @@ pub fn refuse_number(run: &Run, path: &Path) -> Result<(), Error> {
 }
 
 /// Leaves `min_free` on the file system, for everybody else's mail.
-///
-/// # Errors
-/// When there is less.
 pub fn refuse_full_disk(run: &Run, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
     refuse_full_disk_at(run, locked.path(), locked.file(), incoming_bytes)
 }
 
 /// The same for the file system of an open file or directory.
-///
-/// # Errors
-/// When there is less.
 pub fn refuse_full_disk_at(run: &Run, path: &Path, file: impl AsFd, incoming_bytes: u64) -> Result<(), Error> {
     let Some(min_free_bytes) = run.config.mailbox.min_free.bound() else {
         return Ok(());

@@ -39,9 +39,6 @@ pub(super) fn finish_put(run: &Run, delivery: &Delivery<'_>, put: Put<Receipt>) 
 }
 
 /// Appends a message that was to go elsewhere, and says why it is here.
-///
-/// # Errors
-/// When it cannot be appended.
 pub fn keep_message(run: &Run, delivery: &Delivery<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
     let outcome = append_or_fall_back(
         run,
@@ -60,7 +57,6 @@ pub(super) fn with_note(mut outcome: Outcome, why: String) -> Outcome {
     outcome
 }
 
-/// There is no room in the mailbox.
 pub(super) fn fall_back_from_full(run: &Run, delivery: &Delivery<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
         Over::Defer | Over::Archive => Err(store::full_error(run, delivery.content_bytes(), Category::MailboxFull)),

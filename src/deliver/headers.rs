@@ -32,7 +32,6 @@ const SEPARATOR_HEADER: &str = "X-Spoolguard-Seam";
 /// What that says where only a part of the message came back.
 pub const CUT: &str = "cut=yes";
 
-/// How much of a text is quoted, in characters.
 const QUOTED_CHARACTERS: usize = 160;
 
 /// `text` between quotes, on one line, of bounded length.

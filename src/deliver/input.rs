@@ -9,9 +9,6 @@ use crate::error::{Category, Error};
 use crate::output;
 
 /// Standard input as a file of its own: `Stdin` would put a buffer between. Whoever sits at a terminal is told that it is read.
-///
-/// # Errors
-/// When it is not there.
 pub fn open_input() -> Result<File, Error> {
     let input = io::stdin();
     if input.is_terminal() {

@@ -7,7 +7,6 @@ use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::sys::account;
 
-/// Judges a message.
 pub fn judge_message(message: &Message<'_>, envelope: &Envelope, config: &Config) -> Judgement {
     let facts = Facts {
         sender: &envelope.sender,

@@ -8,7 +8,6 @@ use crate::deliver::headers;
 use crate::error::{Error, Status};
 use crate::message::envelope::Sender;
 
-/// The word for what became of a message.
 pub fn action_word(delivery: &Delivery<'_>, result: &Result<Outcome, Error>) -> &'static str {
     match result {
         Ok(Outcome::Appended { .. }) if delivery.action == Action::Append => "append",
@@ -41,7 +40,6 @@ fn failed(bounce: Option<&Bounce>) -> (Option<String>, Option<String>) {
     (joined(addresses), joined(codes).filter(|_| has_status))
 }
 
-/// Logs what became of a message.
 pub fn log_outcome(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, Error>) {
     let judgement = &delivery.judgement;
     let marker = headers::strongest_marker(judgement).map(headers::marker_text);

@@ -92,7 +92,6 @@ pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere, group: Option<Se
     end_run(guard(errand, who, everywhere, group, &intents))
 }
 
-/// The pipeline.
 fn guard(
     errand: &Errand,
     who: &Who,
@@ -142,9 +141,6 @@ pub fn refuse_under_mta(verb: &'static str) -> Result<(), Error> {
 
 /// Shakes off what the caller left behind: signals that it blocks or ignores, and its umask, since every file that is made here
 /// names its mode.
-///
-/// # Errors
-/// When signals cannot be watched.
 pub fn begin_run() -> Result<Deadline, Error> {
     begin_with(Deadline::begin)
 }

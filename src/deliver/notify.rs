@@ -13,7 +13,6 @@ use crate::mailbox::open::Owner;
 use crate::mailbox::{append, quoting};
 use crate::submit;
 
-/// The message in the form that an mbox takes.
 pub fn own_entry(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
     MboxEntry {
         sender: "",
@@ -50,9 +49,6 @@ fn append_notice(
 }
 
 /// Gives it to the administrator: an mbox, which digests may let grow to `limit_bytes`, or an address.
-///
-/// # Errors
-/// When it could not be put there.
 pub fn notify_admin(
     run: &Run,
     verb: &'static str,
@@ -70,9 +66,6 @@ pub fn notify_admin(
 }
 
 /// Sends it to `address`; `verb` is what is said when that fails.
-///
-/// # Errors
-/// When the MTA does not take it.
 pub fn submit_notice(run: &Run, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
     let letter = submit::letter::Letter {
         sender: "",

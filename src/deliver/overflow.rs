@@ -45,20 +45,15 @@ struct OverflowState {
     told: bool,
 }
 
-/// How it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overflow {
-    /// Where it is.
     pub path: PathBuf,
-    /// How many messages lie there.
     pub messages: u64,
     /// How large they are together, in bytes.
     pub bytes: u64,
-    /// How many more are counted and not stored.
     pub counted: u64,
 }
 
-/// Where it is; none where there is no state directory.
 pub fn overflow_path(run: &Run) -> Option<PathBuf> {
     Some(run.state_dir()?.join(NAME))
 }

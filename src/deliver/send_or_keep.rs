@@ -52,7 +52,6 @@ pub(super) fn send_or_keep(run: &Run, delivery: &Delivery<'_>, copies: Copies) -
     result
 }
 
-/// Notes for which destinations a message was kept instead of being sent.
 fn note_kept_back(run: &Run, delivery: &Delivery<'_>, kept_back: &[KeptBack], outcome: &Outcome) {
     match outcome {
         Outcome::Appended { .. } | Outcome::Forwarded { .. } => {
@@ -123,7 +122,6 @@ fn answer(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Outco
     }
 }
 
-/// Forwards the message, and keeps a copy where that is asked for or some destination is suspended.
 fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
     let over = match gate.ends_a_loop() {
         // Put off or refused, it would be reported to whoever answers, and that would be answered.
@@ -191,7 +189,6 @@ fn outcome_of_sent(to: Vec<String>, gate: &Gate, copied: Option<&Result<Outcome,
     Outcome::Forwarded { to, note }
 }
 
-/// Keeps a message that a destination refused, where the user has no copy yet.
 fn keep_refused(
     run: &Run,
     delivery: &Delivery<'_>,

@@ -8,9 +8,6 @@ use crate::error::{Category, Error};
 use crate::sys::account::{self, Account};
 
 /// Finds the account that mail is delivered for. Where root is to deliver for a virtual user, becomes the user of this host who owns those mailboxes, if the configuration names one.
-///
-/// # Errors
-/// When nobody is found, or the system refuses.
 pub fn find_account(name: Option<&str>, config: Option<&Path>) -> Result<Account, Error> {
     if let Some(name) = name.filter(|name| account::is_root() && name.contains('@'))
         && account::find_known(name)?.is_none()
@@ -33,9 +30,6 @@ fn owner_of(config: Option<&Path>) -> Option<String> {
 }
 
 /// The mail of virtual users that anybody else delivered would be where its owner does not look.
-///
-/// # Errors
-/// When this run is not that user's.
 pub fn refuse_other_owner(account: &Account, owner: &str) -> Result<(), Error> {
     if owner.is_empty() || !account.is_virtual() {
         return Ok(());

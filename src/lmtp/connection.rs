@@ -29,7 +29,6 @@ const TIME_WHEN_STOPPED: Duration = Duration::from_secs(5);
 /// How long one address of a host may take to answer, where there are more.
 const TIME_TO_CONNECT: Duration = Duration::from_secs(10);
 
-/// How many addresses of a host are tried.
 const MOST_ADDRESSES: usize = 8;
 
 /// A server that listens with a full queue is asked again after this (connect(2), EAGAIN).
@@ -45,13 +44,11 @@ struct ConnectionTime {
 }
 
 impl ConnectionTime {
-    /// Tells whether a wait ends because the run is told to stop.
     fn is_cut_short(self) -> bool {
         !self.outlasts_stop && deadline::is_stopped()
     }
 }
 
-/// A connection.
 #[derive(Debug)]
 pub struct Connection {
     socket: OwnedFd,
@@ -77,9 +74,6 @@ impl Connection {
     }
 
     /// The same for a question that is over at `until`, whatever happens: signals stay as they are, and none of them ends it.
-    ///
-    /// # Errors
-    /// What keeps the server from being reached, as a cause.
     pub fn open_for_question(server: &Endpoint, until: Instant) -> Result<Self, String> {
         let time = ConnectionTime {
             until,
@@ -177,7 +171,6 @@ impl Connection {
         self.time.outlasts_stop = true;
     }
 
-    /// Waits until the socket is ready.
     fn wait(&mut self, flags: PollFlags) -> io::Result<()> {
         loop {
             let now = Instant::now();

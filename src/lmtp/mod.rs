@@ -24,7 +24,6 @@ use crate::sys::deadline::Deadline;
 /// Why the message was not handed over.
 #[derive(Debug)]
 pub struct LmtpFailure {
-    /// What is said about it.
     pub error: Error,
     /// Whether it may be there even so: the answer to the dot did not come.
     pub may_be_there: bool,
@@ -52,9 +51,6 @@ pub fn is_path(address: &str) -> bool {
 
 /// Hands the message to the first of the servers that can take it. Each has `patience` to ask for the message, and a list of them shares what is
 /// left of the run; the answer to the dot may take the rest of it. `tell` learns each step, each at most once.
-///
-/// # Errors
-/// When no server takes the message now.
 pub fn deliver_message<R: Read + Clone>(
     servers: &[Endpoint],
     parcel: &Parcel<'_, R>,

@@ -14,13 +14,11 @@ const SAID_CHARS: usize = 300;
 /// What there is no room in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lacking {
-    /// The mailbox.
     Mailbox,
     /// Something else, by the enhanced status: the server's disk (4.3.1), what it takes at once (4.5.3).
     Server,
 }
 
-/// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     code: u16,
@@ -35,7 +33,6 @@ pub enum ReplyMeaning {
     Done,
     /// 3xx: the message is asked for.
     GoOn,
-    /// There is no room.
     Full(Lacking),
     /// 4xx.
     Later,
@@ -76,7 +73,6 @@ impl Reply {
         text.trim_end().chars().take(SAID_CHARS).collect()
     }
 
-    /// The text of each line.
     pub fn lines(&self) -> &[String] {
         &self.lines
     }

@@ -20,27 +20,21 @@ const PIECE_BYTES: usize = 64 << 10;
 pub struct Parcel<'a, R: Read + Clone> {
     /// The envelope sender; empty is the null sender.
     pub sender: &'a str,
-    /// Whom it is for.
     pub recipient: &'a str,
     /// Our own header fields, complete lines.
     pub added: &'a [u8],
     /// The message, without a separator line.
     pub content: R,
-    /// The length of the content, in bytes.
     pub content_bytes: u64,
 }
 
-/// What the server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Answer {
-    /// It has the message.
     Taken,
     /// There is no room for it: 552, 452, or an enhanced status x.2.2 (RFC 3463).
     Full {
-        /// What is full.
         what: Lacking,
-        /// What the server said.
         said: String,
     },
 }
@@ -79,7 +73,6 @@ pub enum SessionStop {
 }
 
 impl SessionStop {
-    /// Why.
     pub fn cause(self) -> String {
         match self {
             Self::Here(cause) | Self::Later(cause) | Self::Never(cause) | Self::Lost(cause) | Self::Unread(cause) => {
@@ -89,7 +82,6 @@ impl SessionStop {
     }
 }
 
-/// A conversation.
 #[derive(Debug)]
 pub struct Session {
     connection: Connection,
@@ -138,9 +130,6 @@ impl Session {
     }
 
     /// Hands the message over.
-    ///
-    /// # Errors
-    /// When the server does not take it.
     pub fn deliver<R: Read + Clone>(
         mut self,
         parcel: &Parcel<'_, R>,
@@ -207,7 +196,6 @@ impl Session {
         self.end_message()
     }
 
-    /// Sends a command and reads its answer.
     fn ask(&mut self, command: &str) -> Result<Reply, SessionStop> {
         let word = first_word(command);
         let mut exchange = || -> io::Result<Reply> {

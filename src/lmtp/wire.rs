@@ -9,7 +9,6 @@ pub struct WireEncoder {
     last_is_cr: bool,
 }
 
-/// What ends a message.
 pub const END: &[u8] = b".\r\n";
 
 impl WireEncoder {
@@ -21,7 +20,6 @@ impl WireEncoder {
         }
     }
 
-    /// Adds the next piece of the message to `wire`.
     pub fn encode(&mut self, piece: &[u8], wire: &mut Vec<u8>) {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             if self.is_line_start && part.first() == Some(&b'.') {

@@ -154,9 +154,6 @@ impl Piece<'_> {
 
 /// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No MTA brings them again;
 /// the note says of one after the other that it is not whole yet, so that what a kill leaves of it is cut off.
-///
-/// # Errors
-/// As `append`.
 pub fn append_stored(mailbox: &mut OpenMailbox, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
     append_stored_to(mailbox, pieces, date)
 }
@@ -332,9 +329,6 @@ fn cut_off(locked: &mut OpenMailbox, appended: &Appended) -> Result<(), Error> {
 }
 
 /// Closes a message that was cut short at the mailbox's end, so that nothing is glued to it.
-///
-/// # Errors
-/// When it cannot be read or written.
 pub(super) fn end_last_message(locked: &mut Locked) -> Result<(), Error> {
     let length = locked.length()?;
     let mut file = locked.file();

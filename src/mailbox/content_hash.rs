@@ -50,7 +50,6 @@ impl ContentHash {
         self == ContentReader::new(HashScope::All).finish()
     }
 
-    /// Its bytes.
     pub fn bytes(self) -> [u8; 16] {
         self.0
     }
@@ -104,7 +103,6 @@ pub struct ContentReader {
 
 /// Where in a line it is.
 enum LinePosition {
-    /// In the separator line.
     Separator,
     /// At the beginning of a header line, of which so much was read.
     Field(Vec<u8>),
@@ -132,7 +130,6 @@ impl ContentReader {
         }
     }
 
-    /// Goes on with `bytes`.
     pub fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match std::mem::replace(&mut self.place, LinePosition::Text) {

@@ -12,9 +12,6 @@ use crate::sys::message_buffer::MessageBuffer;
 use crate::sys::read_at::ReadAt;
 
 /// Takes a message as it came by mail: also without its separator line and the fields that a mailbox gives it.
-///
-/// # Errors
-/// When it cannot be read, or there is no room for a large one.
 pub fn read_delivered<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>) -> io::Result<MessageBuffer> {
     let line = stored.head.len() - Message::new(stored.head).content().len();
     let begin = stored.offset + line as u64;
@@ -34,9 +31,6 @@ fn content_range<F: ReadAt + ?Sized>(file: &F, begin: u64, end: u64) -> Ranges {
 }
 
 /// Takes the message of `bytes` bytes at `offset`, separator line first.
-///
-/// # Errors
-/// When it cannot be read, or there is no room for a large one.
 pub fn read_excerpt<F: ReadAt + ?Sized>(file: &F, offset: u64, bytes: u64) -> io::Result<MessageBuffer> {
     let part = content_range(file, offset, offset + bytes);
     MessageBuffer::collect(|to| quoting::copy_quoted(part.reader(file), to, &[], LineQuoting::Undo).map(drop))

@@ -17,7 +17,6 @@ pub struct Hashes {
 }
 
 impl Hashes {
-    /// Adds one.
     pub fn insert(&mut self, hash: [u8; 16]) {
         self.entries.push(entry(hash));
         let count = self.entries.len();
@@ -25,7 +24,6 @@ impl Hashes {
         self.entries.get_mut(start..).unwrap_or_default().sort_unstable();
     }
 
-    /// Tells whether there is one.
     pub fn contain(&self, hash: [u8; 16]) -> bool {
         self.find(hash).is_some()
     }

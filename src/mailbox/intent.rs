@@ -189,7 +189,6 @@ pub(crate) fn note_names(file: impl AsFd) -> Vec<String> {
 pub struct LeftIntent {
     name: String,
     pid: i32,
-    /// What it says.
     pub noted: IntentText,
 }
 

@@ -30,12 +30,10 @@ pub enum AppendProgress {
     Moved,
 }
 
-/// What an intent says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntentText {
     /// The host of the run that wrote it, in short.
     pub host: u32,
-    /// Where the message comes from.
     pub source: MessageSource,
     /// Which append it is about.
     pub extent: AppendExtent,
@@ -46,7 +44,6 @@ pub struct IntentText {
 }
 
 impl IntentText {
-    /// Writes it down.
     pub fn write(&self) -> String {
         let AppendExtent {
             before_bytes,

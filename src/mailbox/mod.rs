@@ -106,7 +106,6 @@ impl OpenMailbox {
         (file, known)
     }
 
-    /// Tells whether a submission was delivered lately.
     fn has_submission(&mut self, key: SubmissionKey, now_seconds: i64) -> bool {
         self.submissions().1.has(key, now_seconds)
     }

@@ -60,9 +60,6 @@ pub fn open_or(path: &Path, owner: Owner, absent: Absent, place: Option<&SpoolDi
 }
 
 /// Opens the mailbox, if there is one.
-///
-/// # Errors
-/// When the path is no mailbox, or it cannot be opened.
 pub fn open_existing(path: &Path, owner: Owner) -> Result<Option<File>, Error> {
     match path.symlink_metadata() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -164,9 +161,6 @@ fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<F
 }
 
 /// Refuses what is no mailbox: one that is linked elsewhere too, special files, programs, somebody else's.
-///
-/// # Errors
-/// When it is none, or cannot be examined.
 pub fn check_file(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
     let stat = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
     if !stat.is_file() {

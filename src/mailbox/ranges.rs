@@ -25,7 +25,6 @@ impl From<Range<u64>> for Ranges {
 }
 
 impl Ranges {
-    /// No part.
     pub fn new() -> Self {
         Self::default()
     }
@@ -41,17 +40,14 @@ impl Ranges {
         }
     }
 
-    /// Tells whether there is none.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// How many bytes they are.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.end - part.start).sum()
     }
 
-    /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
         self.parts.iter()
     }
@@ -62,12 +58,10 @@ impl Ranges {
         behind > 0 && self.parts.get(behind - 1).is_some_and(|part| at < part.end)
     }
 
-    /// Where the first begins.
     pub fn start(&self) -> Option<u64> {
         self.parts.first().map(|part| part.start)
     }
 
-    /// Where the last ends.
     pub fn end(&self) -> Option<u64> {
         self.parts.last().map(|part| part.end)
     }
@@ -83,7 +77,6 @@ impl Ranges {
         gaps
     }
 
-    /// Reads them.
     pub fn reader<'a, F: ReadAt + ?Sized>(&'a self, file: &'a F) -> Parts<'a, F> {
         Parts {
             file,
@@ -92,7 +85,6 @@ impl Ranges {
         }
     }
 
-    /// What they hash to.
     pub fn hash<F: ReadAt + ?Sized>(&self, file: &F, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<Hash> {
         let mut hashing = Hashing::new(self.reader(file));
         each_piece(&mut hashing, STEP_BYTES, |piece| step(piece.len() as u64))?;
@@ -130,7 +122,6 @@ impl<F: ReadAt + ?Sized> Read for Parts<'_, F> {
     }
 }
 
-/// A SHA-256.
 pub type Hash = [u8; 32];
 
 /// Hashes what is read through it.
@@ -141,7 +132,6 @@ pub struct Hashing<R> {
 }
 
 impl<R> Hashing<R> {
-    /// Hashes what is read from `inner`.
     pub fn new(inner: R) -> Self {
         Self {
             inner,

@@ -78,9 +78,6 @@ enum Purpose {
 
 impl<'f, F: ReadAt> MboxReader<'f, F> {
     /// Begins at the start of `file`; of each message up to `head_bytes` are handed out.
-    ///
-    /// # Errors
-    /// When its length cannot be asked.
     pub fn new(file: &'f F, head_bytes: usize) -> io::Result<Self> {
         Self::resume(file, head_bytes, 0)
     }

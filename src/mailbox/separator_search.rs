@@ -15,7 +15,6 @@ pub(super) const SEPARATOR: &[u8] = b"\nFrom ";
 /// So much of a doubtful line is kept to be shown, in bytes.
 pub(super) const SHOWN_BYTES: usize = 200;
 
-/// What a search found.
 pub(super) enum Next {
     /// A separator line begins there.
     At(usize),

@@ -233,9 +233,6 @@ impl SpoolDirAccess {
 
     /// Opens a file to read it with the group. Which one, no caller may say: only one that the administrator's configuration names, and
     /// what stands in it must not get out.
-    ///
-    /// # Errors
-    /// When the group may not read it either.
     pub fn open_for_reading(&self, path: &Path) -> io::Result<File> {
         let _taken = GroupInUse::take(&self.group)?;
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;

@@ -38,11 +38,9 @@ pub struct Separator {
 pub enum Tail {
     /// A part of it, and nothing else: it ends too early, or has holes.
     Torn,
-    /// All of it.
     Whole(Separator),
     /// It has holes of zeros where the disk lost what was written, and others wrote behind it.
     Holed,
-    /// Something else.
     Foreign,
 }
 

@@ -55,7 +55,6 @@ impl Delivered {
         }
     }
 
-    /// Where it is.
     pub fn path(&self) -> PathBuf {
         self.path.join("new").join(&self.name)
     }
@@ -131,18 +130,12 @@ pub fn put_back<R: Read + Clone>(
 }
 
 /// Makes what was put back last.
-///
-/// # Errors
-/// When it cannot be synced.
 pub fn sync_restored(maildir: &Maildir) -> Result<(), Error> {
     let fail = |e: Errno| Error::io("sync", &maildir.path().join("cur"), &e.into());
     fsync(maildir.cur_dir()).map_err(fail)
 }
 
 /// Looks whether a killed run has delivered this message; if so, makes sure that it lasts.
-///
-/// # Errors
-/// When that cannot be told, or not be made sure of.
 pub fn find_delivered<R: Read + Clone>(
     maildir: &Maildir,
     draft: &MaildirDraft<R>,

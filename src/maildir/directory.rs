@@ -93,9 +93,6 @@ impl Maildir {
     }
 
     /// A file that is made in it is its owner's, whoever makes it.
-    ///
-    /// # Errors
-    /// When it cannot be given away.
     pub fn give_to_user(&self, file: impl AsFd) -> io::Result<()> {
         let (uid, gid) = self.owner;
         if Uid::effective().as_raw() == uid {
@@ -136,9 +133,6 @@ impl Maildir {
 }
 
 /// Calls `step` with each name in a directory that does not begin with a dot, until it says that this is enough.
-///
-/// # Errors
-/// When the directory cannot be read, or `step` fails.
 pub fn each_name(dir: impl AsFd, mut step: impl FnMut(&CStr) -> io::Result<MaildirWalk>) -> io::Result<()> {
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -154,9 +148,6 @@ pub fn each_name(dir: impl AsFd, mut step: impl FnMut(&CStr) -> io::Result<Maild
 }
 
 /// Calls `step` with the name of each folder of a Maildir++: `.Name`, with a file `maildirfolder` in it.
-///
-/// # Errors
-/// When the directory cannot be read, or `step` fails.
 pub fn each_folder(root: &OwnedFd, mut step: impl FnMut(&CStr) -> io::Result<()>) -> io::Result<()> {
     for entry in Dir::read_from(root)? {
         let entry = entry?;

@@ -18,12 +18,10 @@ pub struct MaildirDraft<R> {
     pub bytes: u64,
     /// Its size with CRLF at the end of each line, in bytes.
     pub crlf_bytes: u64,
-    /// A fingerprint of all of it.
     pub fingerprint: u64,
 }
 
 impl<R: Read + Clone> MaildirDraft<R> {
-    /// Measures the message.
     pub fn of(head: Vec<u8>, content: R) -> io::Result<Self> {
         let mut measure = DraftMeasure::default();
         measure.add(&head);

@@ -13,14 +13,12 @@ use rustix::io::Errno;
 use crate::maildir::directory::{Maildir, MaildirWalk, each_name};
 use crate::maildir::name::delivered_seconds;
 
-/// A message that was seen in a Maildir.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenMessage {
     part: SeenIn,
     name: CString,
 }
 
-/// Where a message was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SeenIn {
     New,
@@ -69,7 +67,6 @@ impl SeenMessage {
         }
     }
 
-    /// Where it is.
     pub fn path(&self, maildir: &Maildir) -> PathBuf {
         let part = match self.part {
             SeenIn::New => "new",

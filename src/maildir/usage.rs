@@ -10,12 +10,10 @@ use rustix::io::Errno;
 use crate::maildir::directory::{Maildir, MaildirWalk, each_folder, each_name};
 use crate::maildir::name;
 
-/// How much lies in a Maildir.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MaildirUsage {
     /// In bytes on disk.
     pub bytes: u64,
-    /// In messages.
     pub messages: u64,
 }
 

@@ -54,9 +54,6 @@ struct ViewedMessage {
 
 impl<'a> MaildirView<'a> {
     /// Looks at all messages of the Maildir, without those of its folders, and, where root looks, without files that are not its owner's.
-    ///
-    /// # Errors
-    /// When it cannot be read until `limit`.
     pub fn take(maildir: &'a Maildir, limit: ReadLimit) -> io::Result<Self> {
         let mut view = Self {
             maildir,

@@ -8,7 +8,6 @@ use crate::report::sendmail_reply::{Ending, SendmailReply};
 use crate::report::status_code::find_status;
 use crate::submit::program::SendmailKind;
 
-/// What an answer means for the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Meaning {

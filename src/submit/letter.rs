@@ -3,7 +3,6 @@
 use crate::error::Error;
 use crate::report::sendmail_reply::SendmailReply;
 
-/// One message with its envelope.
 #[derive(Debug)]
 pub struct Letter<'a, R> {
     /// The envelope sender; empty is the null sender.
@@ -14,16 +13,13 @@ pub struct Letter<'a, R> {
     pub added: &'a [u8],
     /// The message, without a separator line.
     pub content: R,
-    /// Its length, in bytes.
     pub content_bytes: u64,
 }
 
 /// A recipient that the MTA does not take, and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The address.
     pub recipient: String,
-    /// What sendmail answered.
     pub reply: SendmailReply,
 }
 
@@ -40,7 +36,6 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// The MTA has it for all of `recipients`.
     pub fn taken_by(recipients: &[String]) -> Self {
         Self {
             taken: recipients.to_vec(),

@@ -9,11 +9,8 @@ use crate::report::sendmail_reply::Ending;
 /// Whose program it is. All are called by the same name, and Debian's alternatives lead to the real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendmailKind {
-    /// Sendmail's own.
     Sendmail,
-    /// Postfix's.
     Postfix,
-    /// Exim's.
     Exim,
     /// OpenSMTPD's smtpctl(8).
     OpenSmtpd,

@@ -96,7 +96,6 @@ impl SendmailRun<'_> {
         answers
     }
 
-    /// The MTA may take it later.
     fn later(&self, reply: &SendmailReply) -> Error {
         self.fail(format_args!("it ended with {reply}"))
     }
@@ -235,9 +234,6 @@ fn drain(output: &mut io::PipeReader, said: &mut Vec<u8>) -> bool {
 }
 
 /// Makes a file without a name, in memory for a small message.
-///
-/// # Errors
-/// When there is no room for it.
 pub fn waiting_file(bytes: u64) -> io::Result<SpillFile> {
     if bytes <= MEMORY_BYTES
         && let Ok(memory) = memfd_create("message", MFdFlags::MFD_CLOEXEC)

@@ -72,9 +72,6 @@ pub fn find_named(name: &str) -> Result<Account, Error> {
 }
 
 /// Refuses what could leave the spool directory.
-///
-/// # Errors
-/// When this is no user name.
 pub fn refuse_no_name(name: &str) -> Result<(), Error> {
     if is_user_name(name) {
         return Ok(());

@@ -19,7 +19,6 @@ const TAIL_BYTES: usize = 64;
 /// What was remembered, and when.
 #[derive(Debug)]
 pub struct CachedContent {
-    /// What it says.
     pub text: String,
     /// When it was written, or last found to hold still.
     pub noted: SystemTime,

@@ -34,19 +34,15 @@ const SYSTEM_DIRS: [&str; 6] = [
 /// What a program is given to find others by.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a program answered.
 #[derive(Debug)]
 pub struct ProgramOutput {
-    /// How it ended.
     pub status: ExitStatus,
-    /// What it printed.
     pub text: String,
 }
 
 /// What counts as an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Streams {
-    /// Standard output.
     Output,
     /// Standard error, too.
     Both,
@@ -93,14 +89,10 @@ pub fn output_of_command(
     Ok(ProgramOutput { status, text })
 }
 
-/// What a program printed, and how it ended.
 #[derive(Debug)]
 pub struct Printed {
-    /// How it ended.
     pub status: ExitStatus,
-    /// Standard output.
     pub output: Vec<u8>,
-    /// Standard error.
     pub error: Vec<u8>,
 }
 

@@ -66,9 +66,6 @@ static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Blocks the signals: from here on none ends the process where it strikes. SIGABRT is among them as long as it has no handler.
-///
-/// # Errors
-/// The kernel's.
 pub fn block_signals() -> io::Result<()> {
     let mut mask = held_signals();
     mask.add(Signal::SIGABRT);
@@ -267,9 +264,6 @@ impl Deadline {
     }
 
     /// Says so when somebody asked the run to stop.
-    ///
-    /// # Errors
-    /// When a signal came.
     pub fn check(&self, verb: &'static str, object: &str) -> Result<(), Error> {
         if is_stopped() {
             return Err(Error::new(Category::System, verb, object, "told to stop by a signal"));

@@ -25,7 +25,6 @@ pub fn parent_of(path: &Path) -> &Path {
     }
 }
 
-/// The path with `suffix` behind its name.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -41,9 +40,6 @@ pub fn can_make_files(dir: &Path) -> bool {
 const LEAST_ROOM_BYTES: u64 = 64 << 10;
 
 /// Looks whether files can be made in `dir`, or in the nearest directory above it that is there: rights, a read-only file system, room.
-///
-/// # Errors
-/// When they cannot.
 pub fn refuse_unwritable(dir: &Path) -> io::Result<()> {
     let there = dir
         .ancestors()
@@ -137,9 +133,6 @@ pub fn open_kept(path: &Path) -> io::Result<Option<File>> {
 }
 
 /// Makes a directory and those above it, for this user alone, and makes their names last.
-///
-/// # Errors
-/// When one cannot be made or synced.
 pub fn make_private_dir(dir: &Path) -> Result<(), Error> {
     if dir.is_dir() {
         return Ok(());

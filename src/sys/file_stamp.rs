@@ -26,7 +26,6 @@ pub struct FileStamp {
     pub device: u64,
     /// The file.
     pub inode: u64,
-    /// Its length.
     pub bytes: u64,
     /// When it was written to, in nanoseconds since 1970.
     pub modified: i128,
@@ -35,12 +34,10 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
-    /// Of an open file.
     pub fn of_file(file: &File) -> io::Result<Self> {
         Ok(Self::of(&file.metadata()?))
     }
 
-    /// Of a file.
     pub fn of(stat: &std::fs::Metadata) -> Self {
         Self {
             device: stat.dev(),
@@ -53,9 +50,6 @@ impl FileStamp {
 }
 
 /// Tells whether `path` still names the open file.
-///
-/// # Errors
-/// When either cannot be examined.
 pub fn is_still(file: &File, path: &Path) -> Result<bool, Error> {
     let open = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
     match path.symlink_metadata() {

@@ -14,7 +14,6 @@ use crate::error::Error;
 /// An attribute that nobody sets.
 const PROBE: &str = "user.spoolguard-probe";
 
-/// A file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileSystem {
     /// Whether it is another host's, by NFS.
@@ -30,9 +29,6 @@ pub struct FileSystem {
 }
 
 /// The file system that `path` is on. Nothing is written to find out.
-///
-/// # Errors
-/// When it cannot be asked.
 pub fn find_file_system(path: &Path) -> io::Result<FileSystem> {
     let room = statvfs(path)?;
     let kind = statfs(path)?;

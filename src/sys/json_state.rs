@@ -11,9 +11,6 @@ use crate::sys::deadline::Deadline;
 use crate::sys::state_file::{LockedStateFile, Store};
 
 /// What is remembered in `store`; nothing where there is no file.
-///
-/// # Errors
-/// When it cannot be read or understood.
 pub fn read_state<S: Default + DeserializeOwned>(store: &Store) -> Result<S, Error> {
     match store.read()? {
         None => Ok(S::default()),
@@ -22,9 +19,6 @@ pub fn read_state<S: Default + DeserializeOwned>(store: &Store) -> Result<S, Err
 }
 
 /// What a file holds.
-///
-/// # Errors
-/// When it cannot be understood.
 pub fn parse_state<S: DeserializeOwned>(store: &Store, content: &[u8]) -> Result<S, Error> {
     serde_json::from_slice(content)
         .map_err(|e| Error::from_cause(Category::System, "understand", store.path().display(), e))

@@ -41,9 +41,6 @@ pub fn read_key(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
 }
 
 /// Reads the secret at `path`, or makes one. Of many who make one at once, all get the same.
-///
-/// # Errors
-/// When it can be neither read nor made.
 pub fn read_or_make(path: &Path) -> Result<[u8; BYTES], Error> {
     match read_key(path) {
         Ok(Some(secret)) => return Ok(secret),

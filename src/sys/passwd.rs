@@ -30,13 +30,10 @@ const FIRST_BLOCK_BYTES: usize = 4 << 10;
 /// One user, as passwd(5) describes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswdEntry {
-    /// The login name.
     pub name: String,
-    /// The user's number.
     pub uid: u32,
     /// The number of the primary group.
     pub gid: u32,
-    /// The home directory.
     pub home: PathBuf,
 }
 
@@ -52,9 +49,6 @@ pub fn by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
 }
 
 /// The first user of `/etc/passwd` called `name`. A name stands in fewer lines than a number, and nothing behind it is read.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn local_by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
     first(Path::new(PASSWD), &format!("{name}:"), |line| {
         PasswdEntry::read(line).filter(|entry| entry.name == name)
@@ -62,9 +56,6 @@ pub fn local_by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
 }
 
 /// The users with the number `uid`: those of `/etc/passwd`, in its order, else the one that the name service has.
-///
-/// # Errors
-/// As for `by_name`.
 pub fn by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
     let local = local_by_uid(uid)?;
     if !local.is_empty() {
@@ -139,9 +130,6 @@ fn look_further(key: &str, is_it: impl Fn(&PasswdEntry) -> bool) -> io::Result<O
 }
 
 /// The numbers of the groups that `user` is in, the primary one first.
-///
-/// # Errors
-/// As for `by_name`.
 pub fn groups_of(user: &str, primary: u32) -> io::Result<Vec<u32>> {
     let mut groups = vec![primary];
     let mut add = |gid| {
@@ -170,17 +158,11 @@ pub fn groups_of(user: &str, primary: u32) -> io::Result<Vec<u32>> {
 }
 
 /// The name of the group with the number `gid`.
-///
-/// # Errors
-/// As for `by_name`.
 pub fn group_name(gid: u32) -> io::Result<Option<String>> {
     find_group(&gid.to_string(), |group| group.gid == gid)
 }
 
 /// Tells whether a group is called so.
-///
-/// # Errors
-/// As for `by_name`.
 pub fn is_group(name: &str) -> io::Result<bool> {
     Ok(find_group(name, |group| group.name == name.as_bytes())?.is_some())
 }

@@ -14,7 +14,6 @@ use crate::sys::child::{self, Streams};
 /// Whether one of several files is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It is.
     There,
     /// None is, or none that this user may see.
     Absent,

@@ -8,7 +8,6 @@ use crate::sys::message_buffer::MessageBuffer;
 
 /// Bytes that can be read from any place.
 pub trait ReadAt {
-    /// How many there are.
     fn length(&self) -> io::Result<u64>;
 
     /// Reads from byte `at` on; 0 is the end.

@@ -35,9 +35,6 @@ fn spill_dirs(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
 
 impl SpillFile {
     /// Makes one in the first directory that takes it: `$TMPDIR`, `/var/tmp`, `/tmp`, the state directory of the home.
-    ///
-    /// # Errors
-    /// When none does.
     pub fn create() -> io::Result<Self> {
         Self::in_one_of(spill_dirs(|name| env::var_os(name)).into_iter(), Vec::new())
     }
@@ -72,9 +69,6 @@ impl SpillFile {
     }
 
     /// Writes `bytes` at `at`.
-    ///
-    /// # Errors
-    /// When no directory has room.
     pub fn write_all_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
         while let Err(e) = self.file.write_all_at(bytes, at) {
             self.move_on(e)?;

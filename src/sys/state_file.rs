@@ -44,20 +44,15 @@ pub struct LockedStateFile {
 }
 
 impl Store {
-    /// The file `name` in `dir`.
     pub fn new(dir: &Path, name: &str) -> Self {
         Self { path: dir.join(name) }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// What it holds, none where there is no file. Takes no lock: it is never seen half written.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is none of ours.
     pub fn read(&self) -> Result<Option<Vec<u8>>, Error> {
         read(&self.path).map_err(|e| Error::io("read", &self.path, &e))
     }
@@ -71,9 +66,6 @@ impl Store {
     }
 
     /// The same, and waits for so long.
-    ///
-    /// # Errors
-    /// The same.
     pub fn hold_within(&self, deadline: &Deadline, most: Duration) -> Result<LockedStateFile, Error> {
         make_private_dir(parent_of(&self.path))?;
         let lock = self.lock(deadline, most)?;
@@ -156,9 +148,6 @@ impl LockedStateFile {
     }
 
     /// Renames a file that cannot be understood to `<name>.bad`, for an administrator to look at, and goes on without.
-    ///
-    /// # Errors
-    /// When it cannot be renamed.
     pub fn set_aside(&mut self, cause: &str) -> Result<(), Error> {
         dirs::set_aside(&self.path).map_err(|e| Error::io("set aside", &self.path, &e).hint(format!("it {cause}")))?;
         self.content = None;

@@ -54,7 +54,6 @@ impl Directory {
         users.chain(self.by_name.keys().cloned()).collect()
     }
 
-    /// The home of a user of the file.
     pub fn home(&self, name: &str) -> Option<&Path> {
         self.homes.get(name).map(PathBuf::as_path)
     }

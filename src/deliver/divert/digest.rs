@@ -44,9 +44,6 @@ pub fn send_behind(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, 
 }
 
 /// Sends the digest if it is due.
-///
-/// # Errors
-/// When the memory cannot be read or written, or the digest cannot be sent.
 pub fn send_due(run: &Run, now: OffsetDateTime) -> Result<(), Error> {
     let seconds = now.unix_timestamp();
     // Looked at without the lock first: it is seldom due.
@@ -87,7 +84,6 @@ fn message(run: &Run, digest: &DigestContent, now: OffsetDateTime) -> String {
     quota_notice::write_message(&own, &run.config.admin, now, ".digest", &(mark + &text))
 }
 
-/// Subject and text.
 fn text(run: &Run, own: &str, digest: &DigestContent) -> String {
     let tally = digest.tally();
     let mut text = format!(

@@ -20,14 +20,12 @@ pub const FORWARDED_DIR: &str = "forwarded";
 /// How much is held in one directory, in compressed bytes; the oldest goes first.
 pub const HELD_BYTES: u64 = 32 << 20;
 
-/// How many messages are held in one directory.
 pub const HELD_MESSAGES: usize = 1000;
 
 /// A held message. It stays, unless it is withdrawn.
 #[derive(Debug)]
 #[must_use]
 pub struct HeldCopy {
-    /// Where it is.
     pub path: PathBuf,
     /// How many older ones had to go for it.
     pub pushed_out: usize,

@@ -46,9 +46,6 @@ impl From<Error> for NotDiverted {
 }
 
 /// Diverts the message to an address or into an mbox, as `admin` says; or puts it aside, where the administrator had enough.
-///
-/// # Errors
-/// When it could not be diverted, or shall not be.
 pub fn divert_message(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, NotDiverted> {
     let admin = run.config.admin.as_str();
     if is_the_user(run, &delivery.envelope.own, admin) {
@@ -90,7 +87,6 @@ fn send(run: &Run, delivery: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -
     }
 }
 
-/// Does without the administrator.
 fn put_aside(
     run: &Run,
     delivery: &Delivery<'_>,

@@ -70,14 +70,12 @@ impl<'a> Throttle<'a> {
         (throttle, step.unwrap_or(Step::Send))
     }
 
-    /// Notes that the administrator has it.
     pub fn note_arrival(&self) {
         if self.print.counts_when_it_arrives() {
             self.note(|state| state.note_arrival(&self.print, self.now));
         }
     }
 
-    /// Notes that it was not sent.
     pub fn take_back(&self) {
         self.note(|state| state.take_back(&self.print, self.now));
     }
@@ -99,9 +97,6 @@ impl<'a> Throttle<'a> {
     }
 
     /// Holds the message, with `fields` on top, synced.
-    ///
-    /// # Errors
-    /// When it cannot be stored.
     pub fn hold(&self, delivery: &Delivery<'_>, fields: &str, reason: HeldBackReason) -> Result<HeldCopy, Error> {
         let sort = match reason {
             HeldBackReason::Equal(_) => EQUAL_DIR,
@@ -158,7 +153,6 @@ pub fn take_back_own_bounce(run: &Run, delivery: &Delivery<'_>) {
     }
 }
 
-/// Says why the administrator does not get a message.
 pub fn reason_text(reason: HeldBackReason) -> String {
     match reason {
         HeldBackReason::Equal(count) => format!("{count} equal messages were sent, this one is counted"),

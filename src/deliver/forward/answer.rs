@@ -22,11 +22,9 @@ use crate::submit;
 const AN_HOUR: (usize, u64) = (3, 3600);
 const A_DAY: (usize, u64) = (10, 86_400);
 
-/// What became of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Answered {
-    /// The MTA has it for this writer.
     Sent(String),
     /// The writer had it before.
     Repeated(String),

@@ -20,7 +20,6 @@ use crate::sys::account::Account;
 use crate::sys::json_state;
 use crate::sys::state_file::Store;
 
-/// The name of the file.
 const FILE: &str = "routes.json";
 
 /// The time of `date`, as decisions count it.
@@ -44,9 +43,6 @@ pub fn open_store(run: &Run) -> Option<Store> {
 }
 
 /// What is remembered, as it is now.
-///
-/// # Errors
-/// When it cannot be read or understood.
 pub fn read_destinations(store: &Store) -> Result<Destinations, Error> {
     json_state::read_state(store)
 }
@@ -159,9 +155,6 @@ fn log(run: &Run, notice: &PendingNotice) {
 }
 
 /// Does what time has made due, although no message came, and writes what is owed.
-///
-/// # Errors
-/// When what is remembered cannot be read or changed.
 pub fn write_due(run: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<(), Error> {
     let Some(store) = open_store(run) else {
         return Ok(());

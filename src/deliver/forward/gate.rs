@@ -196,7 +196,6 @@ impl Gate {
         self.is_kept = true;
     }
 
-    /// The message was sent.
     pub fn note_sent(&mut self, sent: SendOutcome) {
         self.sent = Some(sent);
     }
@@ -258,9 +257,7 @@ impl Gate {
 /// A destination that a message was not sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptBack {
-    /// The address.
     pub destination: String,
-    /// Why.
     pub reason: KeptReason,
     /// What was said; may be empty.
     pub said: String,

@@ -6,7 +6,6 @@ use crate::deliver::forward::rules::brake::{Brake, FLOOD};
 use crate::deliver::forward::rules::came_from::CameFrom;
 use crate::deliver::forward::rules::kept::KeptReason;
 
-/// Why a message is not sent to a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBack {
     /// It came from there.
@@ -43,7 +42,6 @@ impl HeldBack {
         }
     }
 
-    /// Why, in words.
     pub fn reason_text(self, destination: &str) -> String {
         match self {
             Self::CameFrom(CameFrom::Author) => format!("it came from {destination}"),

@@ -35,9 +35,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A destination that had this same message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Had {
-    /// The address.
     pub destination: String,
-    /// How long ago, in seconds.
     pub seconds_ago: u64,
 }
 
@@ -88,9 +86,6 @@ pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Erro
 
 /// Waits, for a short while, until no run sends this message on any more: what it knows of a copy that it puts down last, it notes last. Its
 /// sendmail may be what runs this one, and waits for it.
-///
-/// # Errors
-/// When it takes longer.
 pub fn wait_for_sender(run: &Run, delivery: &Delivery<'_>) -> Result<(), Error> {
     wait_for_place(run, place_of(delivery), SENDER_TIME).map(drop)
 }
@@ -101,9 +96,6 @@ fn place_of(delivery: &Delivery<'_>) -> u64 {
 
 /// Waits until no other message of this user is sent that seems to be caused by an earlier forward: judged side by side, answers that come at
 /// once would not see each other.
-///
-/// # Errors
-/// When another run has the turn for too long.
 pub fn take_chain_turn(run: &Run) -> Result<MessageTurn, Error> {
     wait_for_place(run, CHAIN_PLACE, TURN_TIME)
 }
@@ -273,7 +265,6 @@ fn lines_with_id(run: &Run, message_id: &str) -> Vec<String> {
     found.map_or_else(Vec::new, |(id, history)| history.lines_about(&HistoryKey::Id(id)))
 }
 
-/// Where the message with this Message-ID was sent to.
 pub fn sent_to(run: &Run, message_id: &str) -> Vec<String> {
     destinations_of(&lines_with_id(run, message_id))
 }

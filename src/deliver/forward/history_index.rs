@@ -61,7 +61,6 @@ impl Index {
         }
     }
 
-    /// Where the last line with `key` stands.
     pub fn find(&self, key: u64) -> Option<u64> {
         let in_rest = self
             .rest

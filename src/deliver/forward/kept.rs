@@ -117,9 +117,6 @@ impl KeptFile {
     }
 
     /// Takes the turn to tell the user: what is to be told, if a notice is due.
-    ///
-    /// # Errors
-    /// When the list cannot be locked, read or written.
     pub fn take_due(&self, run: &Run, now: i64) -> Result<Option<KeptList>, Error> {
         if !self.read()?.is_due(now) {
             return Ok(None);
@@ -133,9 +130,6 @@ impl KeptFile {
     }
 
     /// Removes the list, if nothing on it waits or may come back.
-    ///
-    /// # Errors
-    /// When it cannot be locked or read.
     pub fn remove_if_settled(&self, run: &Run) -> Result<(), Error> {
         let _lock = self.lock(run)?;
         if self.read()?.sought().next().is_none() {
@@ -301,7 +295,6 @@ fn lives(run: &Run, list: &KeptList) -> bool {
         && list.waiting().all(|entry| entry.reason == KeptReason::Policy)
 }
 
-/// The whole notice.
 fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
     let to = headers::escape_word(&list.destination);
     let own = headers::escape_word(&list.own);

@@ -6,7 +6,6 @@ use crate::deliver::forward::rules::{HeldBackKind, PendingNotice};
 use crate::deliver::headers;
 use crate::sys::account::{self, AccountKind};
 
-/// Subject and paragraphs for the user.
 pub fn to_user(run: &Run, notice: &PendingNotice, kind: HeldBackKind) -> (String, String) {
     let what = happened(kind);
     let own = headers::escape_word(&notice.own);
@@ -52,7 +51,6 @@ pub fn to_admin(run: &Run, notice: &PendingNotice, kind: HeldBackKind) -> (Strin
     (subject, body)
 }
 
-/// What happened.
 fn happened(kind: HeldBackKind) -> &'static str {
     match kind {
         HeldBackKind::CameFrom => {

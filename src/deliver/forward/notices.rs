@@ -64,7 +64,6 @@ fn tell_admin(run: &Run, notice: &PendingNotice, date: OffsetDateTime) -> Result
     notify::notify_admin(run, "send a notice to", &text, date, None)
 }
 
-/// The whole message.
 fn compose(run: &Run, notice: &PendingNotice, to: &str, added: &str, date: OffsetDateTime) -> String {
     let (subject, body) = match notice.to {
         To::User => to_user(run, notice),
@@ -81,7 +80,6 @@ fn compose(run: &Run, notice: &PendingNotice, to: &str, added: &str, date: Offse
     )
 }
 
-/// Subject and paragraphs.
 fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
     let to = headers::escape_word(&notice.destination);
     let own = headers::escape_word(&notice.own);

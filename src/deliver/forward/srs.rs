@@ -16,7 +16,6 @@ use crate::message::srs::SrsRewriter;
 /// Secrets are some lines; a file with more is none of them.
 const MOST_BYTES: u64 = 64 << 10;
 
-/// Seconds of a day.
 const DAY: u64 = 86_400;
 
 /// The rewritten sender of what is forwarded; none where `sender` cannot be rewritten.

@@ -21,7 +21,6 @@ use crate::submit::letter::Letter;
 use crate::sys::json_state;
 use crate::sys::state_file::Store;
 
-/// The name of the file.
 const FILE: &str = "tokens.json";
 
 /// What stands for the destination in the token of a test.

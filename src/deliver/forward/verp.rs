@@ -55,7 +55,6 @@ impl<'a> Maker<'a> {
         Some(maker)
     }
 
-    /// The envelope sender for what goes to `destination`.
     pub fn sender(&self, destination: &str) -> String {
         self.token(destination).unwrap_or_else(|| self.own.to_string())
     }

@@ -14,7 +14,6 @@ const STEP_BYTES: usize = 64 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum DecodeEnd {
-    /// At the delimiter.
     AtDelimiter,
     /// With the report: where a delimiter should follow, something is cut off.
     WithReport,

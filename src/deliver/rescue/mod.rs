@@ -33,7 +33,6 @@ use crate::sys::state_file::Store;
 const MAILBOX_FULL: &str = "mailbox=full";
 const MAILBOX_UNUSABLE: &str = "mailbox=unusable";
 
-/// What became of the message that a report carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Rescue {

@@ -9,12 +9,9 @@ use crate::message::address::OwnAddresses;
 use crate::report::returned_message::{self, Completeness, ReturnedPlace};
 use crate::sys::message_buffer::MessageBuffer;
 
-/// A message that was taken out of a report.
 #[derive(Debug)]
 pub struct UnpackedMessage {
-    /// The message.
     pub buffer: MessageBuffer,
-    /// Whether that is all of it.
     pub extent: Completeness,
 }
 

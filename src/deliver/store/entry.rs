@@ -19,11 +19,9 @@ use crate::sys::message_buffer;
 /// A message on its way into a mailbox. Its content can be read as often as it is cloned.
 #[derive(Clone, Debug)]
 pub struct Entry<'a, R: Read + Clone> {
-    /// The envelope sender.
     pub sender: &'a Sender,
     /// The envelope recipient, where the caller names one.
     pub recipient: Option<&'a str>,
-    /// When it came.
     pub date: OffsetDateTime,
     /// A field that names the sender, for a mailbox that has no other place for it; empty where the message has one, or nobody knows.
     pub return_path: String,
@@ -31,14 +29,12 @@ pub struct Entry<'a, R: Read + Clone> {
     pub added: &'a str,
     /// The message, without a separator line.
     pub content: R,
-    /// The length of the content, in bytes.
     pub content_bytes: u64,
     /// Which submission it is, where its MTA says so.
     pub submission: Option<SubmissionKey>,
 }
 
 impl<'a> Entry<'a, message_buffer::BufferReader<'a>> {
-    /// The message with `added` fields on top.
     pub fn of(run: &Run, delivery: &'a Delivery<'_>, added: &'a str) -> Self {
         Self {
             sender: &delivery.envelope.sender,
@@ -66,7 +62,6 @@ pub struct Terms<'a> {
     pub notice: &'a dyn Fn(u64) -> Option<String>,
 }
 
-/// What became of a message that was to be put into a mailbox.
 #[derive(Debug)]
 #[must_use]
 pub enum Put<R> {
@@ -77,7 +72,6 @@ pub enum Put<R> {
 }
 
 impl<R> Put<R> {
-    /// The same with another receipt.
     pub fn map<S>(self, receipt: impl FnOnce(R) -> S) -> Put<S> {
         match self {
             Self::Done(done) => Put::Done(receipt(done)),

@@ -23,7 +23,6 @@ const TAKEN: &[u8] = b"taken\n";
 /// As long as MTAs try again.
 const KEPT: Duration = Duration::from_secs(6 * 24 * 60 * 60);
 
-/// Names one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteKey(String);
 

@@ -29,7 +29,6 @@ const COUNT_FULL_AFTER: Duration = Duration::from_secs(15 * 60);
 /// A limit of ours is not held against what the user's own file says for longer than that.
 const COUNT_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The mark for when it was counted.
 const COUNTED: &str = "maildir-counted";
 
 /// Every so many deliveries look for notes that nobody will ask for.

@@ -94,9 +94,6 @@ fn own_entry<'a, R: Read + Clone>(run: &Run, sender: &'a str, entry: Entry<'a, R
 }
 
 /// Takes over the note of a killed run on `entry`, which is done with: it goes with this run.
-///
-/// # Errors
-/// When the mailbox cannot be locked, or cannot be put in order.
 pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>) -> Result<(), Error> {
     let sender = separator_sender(entry.sender, &run.account);
     let letter = own_entry(run, &sender, entry);
@@ -129,9 +126,6 @@ pub enum Opened {
 }
 
 /// Opens and locks the mailbox at `path`, puts in order what a killed run left, and looks whether `entry` is what it brought.
-///
-/// # Errors
-/// When the mailbox cannot be locked, or cannot be put in order.
 pub fn open_mbox<R: Read + Clone>(
     run: &Run,
     path: &Path,

@@ -36,9 +36,7 @@ use crate::sys::dirs::parent_of;
 #[derive(Debug)]
 #[must_use]
 pub enum Receipt {
-    /// In an mbox.
     Mbox(Appended),
-    /// In a Maildir.
     Maildir(InMaildir),
     /// Behind an LMTP server; what is noted of it, where that could be.
     Lmtp(Option<HandoverNote>),
@@ -91,9 +89,6 @@ impl MailStore {
     }
 
     /// Takes a message back, when it goes back to the MTA and will come again. One that stays is known then, where that can be.
-    ///
-    /// # Errors
-    /// When it stays.
     pub fn take_back(&self, run: &Run, receipt: Receipt) -> Result<(), Error> {
         match (self, receipt) {
             (Self::Mbox(path), Receipt::Mbox(appended)) => mbox::take_back(run, path, appended),
@@ -110,9 +105,6 @@ impl MailStore {
     }
 
     /// Looks whether a message could be put there, changes nothing and takes no lock.
-    ///
-    /// # Errors
-    /// When a delivery would refuse it as a mailbox.
     pub fn refuse_unusable(&self, run: &Run) -> Result<(), Error> {
         let uid = run.account.uid;
         match self {
@@ -126,9 +118,6 @@ impl MailStore {
     }
 
     /// How full it is, looked at without a lock; messages are counted where `limit` limits them.
-    ///
-    /// # Errors
-    /// When it cannot be read, or does not say.
     pub fn usage(&self, run: &Run, limit: Limit) -> Result<Usage, Error> {
         match self {
             Self::Mbox(path) => mbox::measure_usage(run, path, limit),
@@ -137,7 +126,6 @@ impl MailStore {
         }
     }
 
-    /// How full it may be.
     pub fn limit(&self, run: &Run) -> Limit {
         match self {
             Self::Mbox(_) => run.limit(),

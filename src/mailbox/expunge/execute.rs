@@ -31,11 +31,9 @@ pub enum SnapshotTrust {
     Twice,
 }
 
-/// How a cut ended.
 #[derive(Debug)]
 #[must_use]
 pub enum Expunge {
-    /// It is done.
     Done(Expunged),
     /// Something was written to the mailbox, and it is too large to be read under the lock: read it again (`reread`), and come back.
     InDoubt(Box<Prepared>),
@@ -45,7 +43,6 @@ pub enum Expunge {
     Unfinished(Error),
 }
 
-/// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expunged {
     /// The mailbox's length now, in bytes.

@@ -33,7 +33,6 @@ pub fn is_internal_anywhere(message: &Message<'_>) -> bool {
             .is_some_and(|subject| subject.starts_with("DON'T DELETE THIS MESSAGE"))
 }
 
-/// What `X-IMAPbase` of a message says.
 pub fn read_imap_base(message: &[u8]) -> Option<Vec<u8>> {
     fields(message).find_map(|line| value(line, "X-IMAPbase").map(<[u8]>::to_vec))
 }

@@ -57,16 +57,11 @@ pub enum Undo {
     Impossible,
 }
 
-/// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What it says.
     pub head: RecordHeader,
-    /// How long its content is, in bytes.
     pub bytes: u64,
-    /// What that hashes to.
     pub content: Hash,
-    /// Whether the mailbox was cut off.
     pub truncated: bool,
     /// Whether a sync of the mailbox failed since: then nothing that it holds is proof of anything, and the journal is kept for good.
     pub sync_failed: bool,
@@ -91,7 +86,6 @@ fn read_synced(field: &[u8]) -> Option<u64> {
 }
 
 impl Record {
-    /// A record of a mailbox that was not cut off yet.
     pub fn new(head: RecordHeader, bytes: u64, content: Hash) -> Self {
         Self {
             head,

@@ -54,7 +54,6 @@ pub fn unit_payload(unit: &[u8], length: usize) -> &[u8] {
     unit.get(HEADER_BYTES..HEADER_BYTES + length).unwrap_or_default()
 }
 
-/// Puts content into units.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     to: W,
@@ -72,17 +71,14 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// How much content was written, in bytes.
     pub fn bytes(&self) -> u64 {
         self.at + self.payload.len() as u64
     }
 
-    /// What it writes to.
     pub fn get_ref(&self) -> &W {
         &self.to
     }
 
-    /// The same, to be written to.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.to
     }

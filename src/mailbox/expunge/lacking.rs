@@ -16,9 +16,6 @@ use crate::sys::message_buffer::HEAD_BYTES;
 use crate::sys::read_at::ReadAt;
 
 /// The parts of the journal's content that the mailbox lacks from byte `at` on, where a message begins.
-///
-/// # Errors
-/// When either cannot be read.
 pub(super) fn find_lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result<Ranges> {
     let mut there = Hashes::default();
     let file = LimitedFile::new(locked.file(), ReadLimit::until_stopped());

@@ -35,10 +35,8 @@ pub struct ExpungePlan {
     pub date: OffsetDateTime,
 }
 
-/// Whether a message stays that the user has not seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unread {
-    /// One stays.
     Stays,
     /// None stays, of those that were looked at.
     #[default]

@@ -12,7 +12,6 @@ use crate::mailbox::expunge::place::{place_beside, place_in};
 use crate::sys::dirs::{open_kept, open_unread, sync_parent, with_suffix};
 use crate::sys::read_at::read_full;
 
-/// Why one is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetAsideReason {
     /// A part of it is not as it was written.
@@ -127,7 +126,6 @@ pub fn make_way(place: &Path) -> Result<(), Error> {
     }
 }
 
-/// The journals of a mailbox that were set aside.
 pub fn find_journals(mailbox: &Path, state_dir: Option<&Path>) -> Vec<PathBuf> {
     let places = [Some(place_beside(mailbox)), state_dir.map(|dir| place_in(dir, mailbox))];
     let mut found = Vec::new();

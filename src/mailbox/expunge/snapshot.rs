@@ -103,13 +103,11 @@ impl MessageStarts {
         }
     }
 
-    /// Tells whether there was no message yet.
     pub fn is_empty(&self) -> bool {
         self.seen == 0
     }
 }
 
-/// What was seen.
 #[derive(Debug)]
 pub struct Snapshot {
     path: PathBuf,
@@ -139,11 +137,9 @@ impl ReadAt for Snapshot {
     }
 }
 
-/// What happened since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Changes {
-    /// Nothing.
     Nothing,
     /// It was written to; whether only behind what was seen is not known.
     Written,
@@ -183,12 +179,10 @@ impl Snapshot {
         &self.file
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How long it was, in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

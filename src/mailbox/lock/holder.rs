@@ -16,7 +16,6 @@ pub struct Holder {
     pub text: String,
     /// Whether its process is gone.
     pub is_gone: bool,
-    /// What to do about it.
     pub remedy: String,
 }
 

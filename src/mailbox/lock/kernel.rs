@@ -21,26 +21,17 @@ pub fn lock_fcntl(file: &File, path: &Path) -> Result<bool, Error> {
 }
 
 /// Takes a write lock on the byte at `offset`, which need not exist: one file has a lock for each of many things.
-///
-/// # Errors
-/// When the file system cannot lock at all.
 pub fn lock_byte(file: &File, path: &Path, offset: u64) -> Result<bool, Error> {
     lock_range(file, path, libc::off_t::try_from(offset).unwrap_or(0), 1)
 }
 
 /// Waits for as long as it takes to have the same lock.
-///
-/// # Errors
-/// When the file system cannot lock at all.
 pub fn wait_for_byte(file: &File, offset: u64) -> io::Result<()> {
     let byte = range(libc::F_WRLCK, libc::off_t::try_from(offset).unwrap_or(0), 1);
     Ok(fcntl(file, FcntlArg::F_OFD_SETLKW(&byte)).map(drop)?)
 }
 
 /// Gives it back.
-///
-/// # Errors
-/// When the file system cannot lock at all.
 pub fn unlock_byte(file: &File, offset: u64) -> io::Result<()> {
     let byte = range(libc::F_UNLCK, libc::off_t::try_from(offset).unwrap_or(0), 1);
     Ok(fcntl(file, FcntlArg::F_OFD_SETLK(&byte)).map(drop)?)

@@ -11,18 +11,15 @@ pub struct HeldBackTally {
 }
 
 impl HeldBackTally {
-    /// Both together.
     pub fn all(self) -> u64 {
         self.held.saturating_add(self.kept)
     }
 
-    /// Adds another one.
     pub fn add(&mut self, other: Self) {
         self.held = self.held.saturating_add(other.held);
         self.kept = self.kept.saturating_add(other.kept);
     }
 
-    /// Takes another one away.
     pub fn subtract(&mut self, other: Self) {
         self.held = self.held.saturating_sub(other.held);
         self.kept = self.kept.saturating_sub(other.kept);

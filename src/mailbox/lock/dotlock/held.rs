@@ -27,23 +27,19 @@ pub struct Dotlock {
 /// Whether there are locks beside the dotlock.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Others {
-    /// There are none.
     None,
     /// At least one is taken too.
     Planned,
 }
 
-/// What became of the attempt to take one.
 #[derive(Debug)]
 #[must_use]
 pub enum DotlockAttempt {
-    /// It is ours.
     Ours(Dotlock),
     /// This user can make none here, and there is none; other locks have to do.
     NotPossible,
     /// A stale one was removed, or it went away.
     Removed,
-    /// Somebody has it.
     Held,
 }
 

@@ -26,9 +26,6 @@ pub use stale::{is_no_dotlock, read_dotlock};
 
 impl Dotlock {
     /// Takes the dotlock of `mailbox`, in `place` if it is the own one, or says who has it.
-    ///
-    /// # Errors
-    /// When it can neither be made nor done without.
     pub fn take(
         mailbox: &Path,
         owner: Owner,

@@ -8,14 +8,12 @@ use crate::sys::account::host_name;
 
 /// Who made a dotlock: the process id on the first line, as every program writes it, and what makes it unique on the second.
 pub struct Identity {
-    /// The process.
     pub pid: u32,
     /// The start of the kernel under which it was made.
     pub boot: String,
 }
 
 impl Identity {
-    /// This process.
     pub fn of_this_process() -> Self {
         Self {
             pid: std::process::id(),
