@@ -18,7 +18,7 @@ use crate::lmtp::connection::Connection;
 pub use crate::lmtp::connection::addresses_of;
 pub use crate::lmtp::reply::Lacking;
 pub use crate::lmtp::session::{Answer, Greeting, HandoverStep, Parcel};
-use crate::lmtp::session::{Session, SessionStop};
+use crate::lmtp::session::{Session, SessionStop, StopKind};
 use crate::sys::deadline::Deadline;
 
 /// Why the message was not handed over.
@@ -65,10 +65,10 @@ pub fn deliver_message<R: Read + Clone>(
             .map_err(LmtpFailure::without_trace)?;
         let share = deadline.remaining() / u32::try_from(left).unwrap_or(1);
         let until = Instant::now() + share.min(patience);
-        let connected = Connection::open(server, deadline, until).map_err(SessionStop::Here);
+        let connected = Connection::open(server, deadline, until).map_err(|cause| StopKind::Here.with_cause(cause));
         match connected.and_then(|connection| Session::new(connection).deliver(parcel, tell)) {
             Ok(answer) => return Ok(answer),
-            Err(SessionStop::Here(cause)) => tried.push((server, cause)),
+            Err(stop) if stop.kind == StopKind::Here => tried.push((server, stop.cause)),
             Err(stop) => return Err(failure(server, stop, &tried)),
         }
     }
@@ -89,14 +89,14 @@ fn join_causes(tried: &[(&Endpoint, String)]) -> String {
 fn failure(server: &Endpoint, stop: SessionStop, tried: &[(&Endpoint, String)]) -> LmtpFailure {
     let new = |cause: String| Error::new(Category::Mailbox, "deliver to", server, cause);
     let mut hints = Vec::new();
-    let may_be_there = matches!(stop, SessionStop::Lost(_));
+    let may_be_there = stop.kind == StopKind::Lost;
     if may_be_there {
         hints.push("the server may have it, and then have it twice when it comes again".to_owned());
     }
-    let error = match stop {
-        SessionStop::Here(cause) | SessionStop::Later(cause) | SessionStop::Lost(cause) => new(cause),
-        SessionStop::Never(cause) => new(cause).needs_mending(),
-        SessionStop::Unread(cause) => Error::new(Category::System, "read", "the message", cause),
+    let error = match stop.kind {
+        StopKind::Here | StopKind::Later | StopKind::Lost => new(stop.cause),
+        StopKind::Never => new(stop.cause).needs_mending(),
+        StopKind::Unread => Error::new(Category::System, "read", "the message", stop.cause),
     };
     if !tried.is_empty() {
         hints.push(format!("tried before: {}", join_causes(tried)));
@@ -124,12 +124,13 @@ pub fn ask_room(
     let mut doubt = "there is no server".to_owned();
     for (server, left) in servers.iter().zip((1..=servers.len()).rev()) {
         let share = end.saturating_duration_since(Instant::now()) / u32::try_from(left).unwrap_or(1);
-        let connected = Connection::open_for_question(server, Instant::now() + share).map_err(SessionStop::Here);
+        let connected = Connection::open_for_question(server, Instant::now() + share)
+            .map_err(|cause| StopKind::Here.with_cause(cause));
         match connected.and_then(|connection| Session::new(connection).ask_room(sender, recipient, size_bytes)) {
             Ok(answer) => return Ok(answer),
             // A delivery tries the next one, too.
-            Err(SessionStop::Here(cause)) => doubt = cause,
-            Err(stop) => return Err(stop.cause()),
+            Err(stop) if stop.kind == StopKind::Here => doubt = stop.cause,
+            Err(stop) => return Err(stop.cause),
         }
     }
     Err(doubt)

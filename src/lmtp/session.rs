@@ -57,28 +57,32 @@ pub struct Greeting {
     pub extensions: Vec<String>,
 }
 
-/// How a conversation ended without an answer to the message; why, as a cause.
+/// How a conversation ended without an answer to the message.
 #[derive(Debug)]
-pub enum SessionStop {
-    /// This server cannot take it now, and another may: the message is not there.
-    Here(String),
-    /// It is not there, and no other server gets it in this run.
-    Later(String),
-    /// The server refuses it for good: somebody has to mend that.
-    Never(String),
-    /// The answer to the dot did not come: nobody knows whether it is there.
-    Lost(String),
-    /// The message itself cannot be read.
-    Unread(String),
+pub struct SessionStop {
+    pub kind: StopKind,
+    pub cause: String,
 }
 
-impl SessionStop {
-    pub fn cause(self) -> String {
-        match self {
-            Self::Here(cause) | Self::Later(cause) | Self::Never(cause) | Self::Lost(cause) | Self::Unread(cause) => {
-                cause
-            }
-        }
+/// What is known then of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopKind {
+    /// This server cannot take it now, and another may: the message is not there.
+    Here,
+    /// It is not there, and no other server gets it in this run.
+    Later,
+    /// The server refuses it for good: somebody has to mend that.
+    Never,
+    /// The answer to the dot did not come: nobody knows whether it is there.
+    Lost,
+    /// The message itself cannot be read.
+    Unread,
+}
+
+impl StopKind {
+    /// Ends a conversation for this cause.
+    pub fn with_cause(self, cause: String) -> SessionStop {
+        SessionStop { kind: self, cause }
     }
 }
 
@@ -98,7 +102,7 @@ impl Session {
     /// # Errors
     /// What keeps the server from answering, as a cause.
     pub fn greet(mut self) -> Result<Greeting, String> {
-        let (said, extensions) = self.open().map_err(SessionStop::cause)?;
+        let (said, extensions) = self.open().map_err(|stop| stop.cause)?;
         self.quit();
         Ok(Greeting { said, extensions })
     }
@@ -114,19 +118,17 @@ impl Session {
         let begun = self.ask(&mail)?;
         // Whatever is said here is about the sender or the server.
         if begun.meaning() != ReplyMeaning::Done {
-            return Err(SessionStop::Here(refusal(&begun, "MAIL")));
+            return Err(StopKind::Here.with_cause(refusal(&begun, "MAIL")));
         }
         let reply = self.ask(&format!("RCPT TO:<{recipient}>"))?;
         self.quit();
         if reply.says_mailbox_is_full() {
             return Ok(Some(reply.one_line()));
         }
-        match reply.meaning() {
-            ReplyMeaning::Done => Ok(None),
-            ReplyMeaning::GoOn | ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never => {
-                Err(SessionStop::Later(refusal(&reply, "RCPT")))
-            }
+        if reply.meaning() != ReplyMeaning::Done {
+            return Err(StopKind::Later.with_cause(refusal(&reply, "RCPT")));
         }
+        Ok(None)
     }
 
     /// Hands the message over.
@@ -148,13 +150,13 @@ impl Session {
         let greeting = self
             .connection
             .receive()
-            .map_err(|e| SessionStop::Here(cause_text(&e)))?;
+            .map_err(|e| StopKind::Here.with_cause(cause_text(&e)))?;
         if greeting.meaning() != ReplyMeaning::Done {
-            return Err(SessionStop::Here(format!("it greets with {}", greeting.one_line())));
+            return Err(StopKind::Here.with_cause(format!("it greets with {}", greeting.one_line())));
         }
         let named = self.ask(&format!("LHLO {}", host_name()))?;
         if named.meaning() != ReplyMeaning::Done {
-            return Err(SessionStop::Here(refusal(&named, "LHLO")));
+            return Err(StopKind::Here.with_cause(refusal(&named, "LHLO")));
         }
         let extensions = named.lines().iter().skip(1).cloned().collect();
         Ok((greeting.one_line(), extensions))
@@ -169,23 +171,16 @@ impl Session {
         // As far as it is known before each line is looked at (RFC 1870 section 6.1).
         let size_bytes = parcel.content_bytes + parcel.added.len() as u64;
         let mail = mail_command(parcel.sender, parcel.recipient, size_bytes, &extensions);
-        for command in [&mail, &format!("RCPT TO:<{}>", parcel.recipient)] {
+        let rcpt = format!("RCPT TO:<{}>", parcel.recipient);
+        // Without 354 it has not begun to take the message.
+        for (command, wanted) in [
+            (mail.as_str(), ReplyMeaning::Done),
+            (&rcpt, ReplyMeaning::Done),
+            ("DATA", ReplyMeaning::GoOn),
+        ] {
             let reply = self.ask(command)?;
-            match reply.meaning() {
-                ReplyMeaning::Done => {}
-                ReplyMeaning::GoOn => return Err(SessionStop::Here(refusal(&reply, command))),
-                other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
-                    return refused(&reply, other, command);
-                }
-            }
-        }
-        let reply = self.ask("DATA")?;
-        match reply.meaning() {
-            ReplyMeaning::GoOn => {}
-            // Without 354 it has not begun to take the message.
-            ReplyMeaning::Done => return Err(SessionStop::Here(refusal(&reply, "DATA"))),
-            other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
-                return refused(&reply, other, "DATA");
+            if reply.meaning() != wanted {
+                return refused(&reply, command);
             }
         }
         self.connection.extend();
@@ -211,9 +206,9 @@ impl Session {
             self.connection.receive()
         };
         match exchange() {
-            Ok(reply) if reply.ends_session() => Err(SessionStop::Here(refusal(&reply, word))),
+            Ok(reply) if reply.ends_session() => Err(StopKind::Here.with_cause(refusal(&reply, word))),
             Ok(reply) => Ok(reply),
-            Err(e) => Err(SessionStop::Here(format!("{} ({word})", cause_text(&e)))),
+            Err(e) => Err(StopKind::Here.with_cause(format!("{} ({word})", cause_text(&e)))),
         }
     }
 
@@ -227,7 +222,7 @@ impl Session {
                 Ok(read) => read,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // The message, not the server: no other one is tried, and without its dot this one drops what it has.
-                Err(e) => return Err(SessionStop::Unread(cause_text(&e))),
+                Err(e) => return Err(StopKind::Unread.with_cause(cause_text(&e))),
             };
             match piece.get(..read) {
                 Some([]) | None => encoder.finish(&mut wire),
@@ -235,7 +230,7 @@ impl Session {
             }
             let sent = self.connection.send(&wire);
             wire.clear();
-            let stop = |e: io::Error| SessionStop::Here(format!("{} (message)", cause_text(&e)));
+            let stop = |e: io::Error| StopKind::Here.with_cause(format!("{} (message)", cause_text(&e)));
             match (sent, self.connection.has_unread()) {
                 // What it says is worth more than that it is gone.
                 (_, Ok(true)) => return self.connection.receive().map(Some).map_err(stop),
@@ -249,20 +244,18 @@ impl Session {
     /// What an answer means that came before the dot: never that the message is there.
     fn stopped_early(&mut self, reply: &Reply) -> Result<Answer, SessionStop> {
         match reply.meaning() {
-            ReplyMeaning::Done | ReplyMeaning::GoOn => Err(SessionStop::Here(format!(
+            ReplyMeaning::Done | ReplyMeaning::GoOn => Err(StopKind::Here.with_cause(format!(
                 "the server answered before the end of the message: {}",
                 reply.one_line()
             ))),
-            other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
-                refused(reply, other, "message")
-            }
+            ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never => refused(reply, "message"),
         }
     }
 
     /// Sends the dot and reads the answer to it, the first for the only recipient. What comes behind is none of ours.
     fn end_message(&mut self) -> Result<Answer, SessionStop> {
         self.connection.outlast_stop();
-        let lost = |e: io::Error| SessionStop::Lost(format!("{} (end of message)", cause_text(&e)));
+        let lost = |e: io::Error| StopKind::Lost.with_cause(format!("{} (end of message)", cause_text(&e)));
         let sent = self.connection.send(END);
         // A server that closes behind its answer may be gone before the dot is out of our hands: what it said is there, or does not come.
         if sent.is_err() {
@@ -278,14 +271,11 @@ impl Session {
                 "the server answered {}",
                 reply.one_line()
             )))),
-            other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
-                refused(&reply, other, "message").map_err(|stop| match stop {
+            ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never => {
+                refused(&reply, "message").map_err(|stop| match stop.kind {
                     // It has had the message once.
-                    SessionStop::Here(cause) => SessionStop::Later(cause),
-                    stop @ (SessionStop::Later(_)
-                    | SessionStop::Never(_)
-                    | SessionStop::Lost(_)
-                    | SessionStop::Unread(_)) => stop,
+                    StopKind::Here => StopKind::Later.with_cause(stop.cause),
+                    StopKind::Later | StopKind::Never | StopKind::Lost | StopKind::Unread => stop,
                 })
             }
         }
@@ -298,15 +288,15 @@ impl Session {
 }
 
 /// What a refusal means. Of several servers another may do better with what may pass.
-fn refused(reply: &Reply, meaning: ReplyMeaning, command: &str) -> Result<Answer, SessionStop> {
+fn refused(reply: &Reply, command: &str) -> Result<Answer, SessionStop> {
     let cause = refusal(reply, command);
-    match meaning {
+    match reply.meaning() {
         ReplyMeaning::Full(what) => Ok(Answer::Full {
             what,
             said: reply.one_line(),
         }),
-        ReplyMeaning::Never => Err(SessionStop::Never(cause)),
-        ReplyMeaning::Done | ReplyMeaning::GoOn | ReplyMeaning::Later => Err(SessionStop::Here(cause)),
+        ReplyMeaning::Never => Err(StopKind::Never.with_cause(cause)),
+        ReplyMeaning::Done | ReplyMeaning::GoOn | ReplyMeaning::Later => Err(StopKind::Here.with_cause(cause)),
     }
 }
 
