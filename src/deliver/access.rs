@@ -1,7 +1,7 @@
 //! How a run opens a mailbox: with which locks, as which user, and only while the disk has room. Everything that appends goes through here.
 
 use crate::config::{self, Config};
-use crate::deliver::context::{MailboxNamed, Run};
+use crate::deliver::context::Run;
 use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Category, Error};
 use crate::mailbox::lock::LockPlan;
@@ -53,7 +53,7 @@ pub fn open_locked(run: &Run, path: &Path, owner: Owner) -> Result<OpenMailbox, 
 
 /// Makes no mailbox that is called after a number: whoever gets a name later does not look there. One that is there is used.
 pub fn refuse_number(run: &Run, path: &Path) -> Result<(), Error> {
-    let is_named = run.named == MailboxNamed::ByHand || !run.account.is_nameless() || run.store.path() != Some(path);
+    let is_named = run.is_named_by_hand || !run.account.is_nameless() || run.store.path() != Some(path);
     if is_named || path.symlink_metadata().is_ok() {
         return Ok(());
     }

@@ -40,8 +40,8 @@ pub struct Run {
     pub deadline: Deadline,
     /// Where the user's mail is put.
     pub store: MailStore,
-    /// Whether the command line names it.
-    pub named: MailboxNamed,
+    /// Whether the command line names it, and not the configuration.
+    pub is_named_by_hand: bool,
     /// The configuration file that the command line names.
     pub chosen: Option<PathBuf>,
     /// What was appended and is not finished.
@@ -54,15 +54,6 @@ pub struct Run {
     pub place: Option<Arc<SpoolDirAccess>>,
     /// Who wants mail to be sent.
     pub started: Started,
-}
-
-/// Who says where the user's mail is put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailboxNamed {
-    /// The configuration.
-    ByConfiguration,
-    /// The command line.
-    ByHand,
 }
 
 /// Who wants mail to be sent.

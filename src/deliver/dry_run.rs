@@ -23,28 +23,21 @@ pub fn describe_run(run: &Run, delivery: &Delivery<'_>) -> Result<String, Error>
     let verdict = headers::verdict_text(&delivery.judgement.verdict);
     let marker = headers::strongest_marker(&delivery.judgement)
         .map(|m| format!(", because of {}", headers::quote_text(&headers::marker_text(m))));
-    let suspended = match delivery.action {
-        Action::Forward(_) => gate::why_kept(run, delivery).map(|why| format!("; a copy would be kept: {why}")),
+    let kept = match delivery.action {
+        Action::Forward(_) => why_odd(&delivery.destinations).or_else(|| gate::why_kept(run, delivery)),
         Action::Append | Action::Keep(_) | Action::Divert(_) => None,
     };
-    // As in `forward::send_on`.
-    let odd = match delivery.action {
-        Action::Forward(_) => delivery
-            .destinations
-            .iter()
-            .find_map(|to| Some((to, why_not_plain(to)?))),
-        Action::Append | Action::Keep(_) | Action::Divert(_) => None,
-    };
-    let odd = odd.map(|(to, why)| {
-        format!(
-            "; a copy would be kept: {} is not a valid address: {why}",
-            headers::quote_text(to)
-        )
-    });
+    let kept = kept.map(|why| format!("; a copy would be kept: {why}"));
     Ok(format!(
         "would {}: {to}; verdict {verdict}{}{}\n",
         delivery.action.name(),
         marker.unwrap_or_default(),
-        odd.or(suspended).unwrap_or_default()
+        kept.unwrap_or_default()
     ))
+}
+
+/// Which of the destinations is no address, as `forward::send_on` sees it.
+fn why_odd(destinations: &[String]) -> Option<String> {
+    let (to, why) = destinations.iter().find_map(|to| Some((to, why_not_plain(to)?)))?;
+    Some(format!("{} is not a valid address: {why}", headers::quote_text(to)))
 }

@@ -39,7 +39,7 @@ use crate::config::Log;
 use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::config::location::MailStore;
 use crate::deliver::caller::Variable;
-use crate::deliver::context::{Delivery, Intents, MailboxNamed, Run, Started};
+use crate::deliver::context::{Delivery, Intents, Run, Started};
 use crate::deliver::forward::rules::attribution;
 use crate::deliver::forward::{history, verp};
 use crate::error::{Category, Error, Status};
@@ -232,19 +232,17 @@ impl Run {
                 "keys that are not left to users are without effect"
             );
         }
-        let (store, named) = match mailbox {
-            Some(store) => (context::named_store(store, &account)?, MailboxNamed::ByHand),
-            None => (
-                context::store_of(&loaded.config, &account)?,
-                MailboxNamed::ByConfiguration,
-            ),
+        let is_named_by_hand = mailbox.is_some();
+        let store = match mailbox {
+            Some(store) => context::named_store(store, &account)?,
+            None => context::store_of(&loaded.config, &account)?,
         };
         Ok(Self {
             config: loaded.config,
             account,
             deadline,
             store,
-            named,
+            is_named_by_hand,
             chosen: everywhere.config.clone(),
             intents: Intents::default(),
             state: OnceCell::new(),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::classify::policy::Why;
 use crate::config::Over;
 use crate::config::value::Limit;
-use crate::deliver::context::{Delivery, Intent, MailboxNamed, Outcome, Run, when_settled};
+use crate::deliver::context::{Delivery, Intent, Outcome, Run, when_settled};
 use crate::deliver::store::mbox::{self, Opened};
 use crate::error::{Category, Error};
 use crate::mailbox::content_hash::{HashScope, of_stored};
@@ -281,7 +281,7 @@ pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
     let has_room = |limit_bytes: u64| run.store.usage(run, limit).is_ok_and(|usage| usage.bytes < limit_bytes);
     let has_room = limit.bytes.is_none_or(has_room);
     // A server that the command line named is not the one that the configuration names.
-    let is_elsewhere = run.named == MailboxNamed::ByHand && run.store.path().is_none();
+    let is_elsewhere = run.is_named_by_hand && run.store.path().is_none();
     if !has_mail || !has_room || is_elsewhere {
         return;
     }
@@ -289,7 +289,7 @@ pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
     if !run.account.is_nameless() {
         words.extend(["--user".into(), run.account.name.clone().into()]);
     }
-    if run.named == MailboxNamed::ByHand
+    if run.is_named_by_hand
         && let Some(path) = run.store.path().and_then(|path| std::path::absolute(path).ok())
     {
         let mut word = path.into_os_string();

@@ -9,9 +9,7 @@ use std::io;
 
 use memchr::memmem;
 
-use crate::mailbox::separator_search::{
-    InputEnd, Next, SEPARATOR, SHOWN_BYTES, SeparatorSearch, content_length, shown_line,
-};
+use crate::mailbox::separator_search::{Next, SEPARATOR, SHOWN_BYTES, SeparatorSearch, content_length, shown_line};
 use crate::message::from_line::{
     ABOVE_BYTES, BYTE_ORDER_MARK, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_mbox, classify_line,
     without_preamble,
@@ -63,17 +61,9 @@ pub struct MboxReader<'f, F> {
     finder: memmem::Finder<'static>,
     series: Series,
     doubt: Option<Doubt>,
-    purpose: Purpose,
+    /// Whether only the number of messages is wanted, and nothing that is doubtful about them.
+    counts_only: bool,
     cut: bool,
-}
-
-/// What the messages are wanted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    /// For their beginnings, and what is doubtful about them.
-    Read,
-    /// For their number.
-    Count,
 }
 
 impl<'f, F: ReadAt> MboxReader<'f, F> {
@@ -103,7 +93,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
             finder: memmem::Finder::new(SEPARATOR),
             series,
             doubt: None,
-            purpose: Purpose::Read,
+            counts_only: false,
             cut: false,
         })
     }
@@ -163,7 +153,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     /// Counts the messages that begin here or behind, and reads nothing else of them: what stands here may be the rest of a message.
     /// When it fails, `position` tells how far it came, and a count that is resumed there goes on.
     pub fn count(&mut self, messages: &mut u64) -> io::Result<()> {
-        self.purpose = Purpose::Count;
+        self.counts_only = true;
         self.fill(self.at.saturating_sub(ABOVE_BYTES as u64), AHEAD_BYTES)?;
         let mut begins = self.at == 0;
         if begins {
@@ -247,7 +237,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         if end < self.length && !follows {
             return Ok(None);
         }
-        if self.purpose == Purpose::Read
+        if !self.counts_only
             && let Some(offset) = self.next_separator(start, end)?
             && self.doubt.is_none()
         {
@@ -293,7 +283,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
                 finder: &self.finder,
                 series: self.series,
                 behind: usize::try_from(from - base).unwrap_or(usize::MAX),
-                ends: if at_end { InputEnd::Here } else { InputEnd::Later },
+                goes_on: !at_end,
             };
             let (next, doubt) = search.run(bytes);
             let length = bytes.len() as u64;
@@ -322,7 +312,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     /// Moves the window to where the search goes on, and keeps the beginning of the message at `start`.
     fn move_window(&mut self, start: u64, from: u64) -> io::Result<()> {
         let next = from.saturating_sub(ABOVE_BYTES as u64).max(start);
-        if self.purpose == Purpose::Count {
+        if self.counts_only {
             self.at = from;
             return self.refill(next, STEP_BYTES);
         }

@@ -23,20 +23,14 @@ pub(super) enum Next {
     None,
 }
 
-/// Whether the bytes are all that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InputEnd {
-    Here,
-    Later,
-}
-
 /// A search for the next separator line.
 pub(super) struct SeparatorSearch<'a> {
     pub(super) finder: &'a memmem::Finder<'static>,
     pub(super) series: Series,
     /// Lines that begin here or before are known.
     pub(super) behind: usize,
-    pub(super) ends: InputEnd,
+    /// Whether more bytes follow.
+    pub(super) goes_on: bool,
 }
 
 impl SeparatorSearch<'_> {
@@ -49,7 +43,7 @@ impl SeparatorSearch<'_> {
                 continue;
             }
             let rest = bytes.get(at..).unwrap_or_default();
-            if rest.len() < LOOK_BYTES && self.ends == InputEnd::Later {
+            if rest.len() < LOOK_BYTES && self.goes_on {
                 return (Next::Unsure(at), doubt);
             }
             let candidate = Candidate {

@@ -3,7 +3,7 @@
 //! getent(1) ends with 2 both where a key is nobody's and where the source that would know it is away. So "nobody's" is believed only
 //! when every source could be asked; otherwise the answer is an error, and mail waits. What the files themselves say is left to `passwd`.
 
-use std::ffi::OsStr;
+use std::fs::DirEntry;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -146,22 +146,17 @@ fn can_be_asked(source: &str) -> bool {
 
 fn has_module(source: &str) -> bool {
     let module = format!("libnss_{source}.so.2");
-    let below = |dir: &str| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        entries
-            .filter(|entry| is_architecture(&entry.file_name()))
-            .map(|entry| entry.path())
-            .collect()
-    };
+    // `x86_64-linux-gnu` and the like.
+    let is_architecture = |entry: &DirEntry| entry.file_name().to_string_lossy().contains("-linux-");
     MODULE_DIRS.iter().any(|dir| {
-        let dirs = std::iter::once(PathBuf::from(dir)).chain(below(dir));
-        dirs.map(|dir| dir.join(&module)).any(|path| path.exists())
+        let below = std::fs::read_dir(dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(is_architecture);
+        let mut dirs = std::iter::once(PathBuf::from(dir)).chain(below.map(|entry| entry.path()));
+        dirs.any(|dir| dir.join(&module).exists())
     })
-}
-
-/// `x86_64-linux-gnu` and the like.
-fn is_architecture(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| name.contains("-linux-"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use spoolguard::classify::policy::Copies;
 use spoolguard::cli::Who;
 use spoolguard::config::Config;
 use spoolguard::deliver::Errand;
-use spoolguard::deliver::context::{self, Intents, MailboxNamed, Outcome, Run, Started};
+use spoolguard::deliver::context::{self, Intents, Outcome, Run, Started};
 use spoolguard::deliver::divert::digest;
 use spoolguard::deliver::forward::destinations;
 use spoolguard::deliver::settle;
@@ -126,7 +126,7 @@ impl Post {
                 account,
                 deadline: Deadline::begin().unwrap(),
                 store,
-                named: MailboxNamed::ByConfiguration,
+                is_named_by_hand: false,
                 chosen: None,
                 intents: Intents::default(),
                 state: OnceCell::new(),

@@ -163,23 +163,14 @@ fn to_path(run: &Run, delivery: &Delivery<'_>, why: Why, path: &Path) -> Result<
 /// it, and nobody is told: so a copy is held first.
 fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Result<Outcome, Error> {
     let fields = fields(delivery, why);
-    let held = match (hold_copy(run, delivery, &fields, admin), why) {
-        (Ok(held), _) => Some(held),
+    let held = match hold_copy(run, delivery, &fields, admin) {
+        Ok(held) => Some(held),
         // Such a run has no user: it belongs to an account without a home and a mailbox (aliases(5)), so that nothing could be held ever.
-        (Err(e), Why::NotReturned) => {
+        Err(e) if why == Why::NotReturned => {
             tracing::warn!(to = admin, note = %e, "sent without a held copy");
             None
         }
-        (
-            Err(e),
-            Why::Verdict
-            | Why::NullSender
-            | Why::Spam
-            | Why::DivertedBefore
-            | Why::OverQuota
-            | Why::TooManyOwnBounces
-            | Why::CameBack,
-        ) => return Err(e),
+        Err(e) => return Err(e),
     };
     let recipients = [admin.to_owned()];
     let letter = forward::outgoing_letter(delivery, "", &recipients, &fields);

@@ -222,20 +222,14 @@ fn trial(run: &Run, notice: &PendingNotice) -> Age {
 }
 
 fn reopened(run: &Run, notice: &PendingNotice) -> String {
-    match (notice.event, notice.probe) {
-        (DestinationEvent::Reopened, Some(probe)) => format!(
+    let probe = notice.probe.filter(|_| notice.event == DestinationEvent::Reopened);
+    match probe {
+        Some(probe) => format!(
             "A message was sent there on {}, and nobody reported within {} that it failed.",
             headers::moment_text(probe),
             trial(run, notice),
         ),
-        (
-            DestinationEvent::Reopened
-            | DestinationEvent::ReopenedByHand
-            | DestinationEvent::Suspended
-            | DestinationEvent::SuspendedByHand
-            | DestinationEvent::HeldBack(_),
-            _,
-        ) => "Somebody who may do so has ended the suspension by hand.".to_owned(),
+        None => "Somebody who may do so has ended the suspension by hand.".to_owned(),
     }
 }
 

@@ -125,33 +125,26 @@ pub fn take_test(run: &Run, delivery: &Delivery<'_>) -> Option<Outcome> {
         Moment::from_seconds(delivery.date.unix_timestamp()),
     );
     let has_come = delivery.token.as_ref().is_some_and(is_test);
-    match &delivery.judgement.verdict {
-        Verdict::Bounce(bounce) if !has_come => {
-            let is_about_test = |one: &&Recipient| {
-                verp::read_token(run, &one.address, now.seconds()).is_some_and(|token| is_test(&token))
-            };
-            let about = bounce.recipients.iter().find(is_about_test)?;
-            let kind = kind_of(about).unwrap_or(ReportKind::Failure);
-            if kind == ReportKind::Failure {
-                note_failure(run, delivery, &own, about.diagnostic.as_deref().unwrap_or_default());
-            }
-            let note = format!("a report about a test: {}", kind.name());
-            Some(Outcome::Test { note })
+    let verdict = &delivery.judgement.verdict;
+    if let Some(bounce) = verdict.bounce().filter(|_| !has_come) {
+        let is_about_test =
+            |one: &&Recipient| verp::read_token(run, &one.address, now.seconds()).is_some_and(|token| is_test(&token));
+        let about = bounce.recipients.iter().find(is_about_test)?;
+        let kind = kind_of(about).unwrap_or(ReportKind::Failure);
+        if kind == ReportKind::Failure {
+            note_failure(run, delivery, &own, about.diagnostic.as_deref().unwrap_or_default());
         }
-        // It bears our loop mark. What others send to that address is theirs.
-        Verdict::Loop(_) | Verdict::Notice(_) if has_come && delivery.message.first(NOTICE_HEADER).is_some() => {
-            try_change(run, |tests| tests.come_home(&own, now));
-            let note = "a test came home: forwards leave with a token".to_owned();
-            Some(Outcome::Test { note })
-        }
-        Verdict::Bounce(_)
-        | Verdict::Notice(_)
-        | Verdict::Loop(_)
-        | Verdict::Complaint(_)
-        | Verdict::Receipt(_)
-        | Verdict::AutoReply(_)
-        | Verdict::Ordinary => None,
+        let note = format!("a report about a test: {}", kind.name());
+        return Some(Outcome::Test { note });
     }
+    // It bears our loop mark. What others send to that address is theirs.
+    let is_ours =
+        matches!(verdict, Verdict::Loop(_) | Verdict::Notice(_)) && delivery.message.first(NOTICE_HEADER).is_some();
+    (has_come && is_ours).then(|| {
+        try_change(run, |tests| tests.come_home(&own, now));
+        let note = "a test came home: forwards leave with a token".to_owned();
+        Outcome::Test { note }
+    })
 }
 
 /// Remembers that something came to an address with a token that a forward of ours had.

@@ -39,13 +39,7 @@ pub fn take_out(
         to.write_all(&kept)?;
         io::copy(&mut whole.reader(begin), to).map(drop)
     })?;
-    Ok(UnpackedMessage {
-        buffer,
-        extent: match (place.extent, ended, &place.until) {
-            (Completeness::All, DecodeEnd::AtDelimiter, _) | (Completeness::All, DecodeEnd::WithReport, None) => {
-                Completeness::All
-            }
-            (Completeness::Cut, _, _) | (Completeness::All, DecodeEnd::WithReport, Some(_)) => Completeness::Cut,
-        },
-    })
+    let lacks_end = ended == DecodeEnd::WithReport && place.until.is_some();
+    let extent = if lacks_end { Completeness::Cut } else { place.extent };
+    Ok(UnpackedMessage { buffer, extent })
 }

@@ -39,15 +39,8 @@ impl NoteKey {
 pub struct HandoverNote {
     path: Option<PathBuf>,
     file: File,
-}
-
-/// What a run that is over has left.
-#[derive(Debug)]
-pub enum LeftNote {
-    /// The server has the message.
-    Taken(HandoverNote),
-    /// The answer did not come: nobody knows.
-    Unanswered(HandoverNote),
+    /// Whether the server has the message. Where its answer did not come, nobody knows.
+    pub is_taken: bool,
 }
 
 impl HandoverNote {
@@ -66,6 +59,7 @@ impl HandoverNote {
         let note = Self {
             path: Some(path.clone()),
             file,
+            is_taken: false,
         };
         note.file.try_lock().map_err(|e| fail(&e.into()))?;
         note.file.write_all_at(ASKED, 0).map_err(|e| fail(&e))?;
@@ -83,7 +77,7 @@ impl HandoverNote {
     }
 
     /// Finds what a run that is over has left about this message, and removes what is too old for any.
-    pub fn find(dir: &Path, key: &NoteKey) -> Option<LeftNote> {
+    pub fn find(dir: &Path, key: &NoteKey) -> Option<Self> {
         let mut unanswered = None;
         for entry in std::fs::read_dir(dir).ok()?.flatten() {
             let name = entry.file_name();
@@ -93,8 +87,8 @@ impl HandoverNote {
                 continue;
             }
             match Self::open_left(&entry.path()) {
-                Some(LeftNote::Taken(note)) => return Some(LeftNote::Taken(note)),
-                Some(left @ LeftNote::Unanswered(_)) => unanswered = Some(left),
+                Some(note) if note.is_taken => return Some(note),
+                Some(note) => unanswered = Some(note),
                 None => {}
             }
         }
@@ -102,19 +96,16 @@ impl HandoverNote {
     }
 
     /// The note at `path`; none where a living process holds it.
-    fn open_left(path: &Path) -> Option<LeftNote> {
+    fn open_left(path: &Path) -> Option<Self> {
         let file = own_file().read(true).write(true).open(path).ok()?;
         file.try_lock().ok()?;
         let mut text = [0; ASKED.len()];
         let read = file.read_at(&mut text, 0).ok()?;
-        let note = Self {
+        Some(Self {
             path: Some(path.to_owned()),
             file,
-        };
-        match text.get(..read) {
-            Some(TAKEN) => Some(LeftNote::Taken(note)),
-            _ => Some(LeftNote::Unanswered(note)),
-        }
+            is_taken: text.get(..read) == Some(TAKEN),
+        })
     }
 }
 
@@ -139,7 +130,7 @@ fn remove_old(path: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use super::{HandoverNote, KEPT, LeftNote, NoteKey};
+    use super::{HandoverNote, KEPT, NoteKey};
     use std::fs::File;
     use std::time::SystemTime;
 
@@ -154,13 +145,13 @@ mod tests {
         living.leave();
         assert!(HandoverNote::find(&dir, &other).is_none());
         // Found, it belongs to whoever found it, and goes with that.
-        assert!(matches!(HandoverNote::find(&dir, &key), Some(LeftNote::Unanswered(_))));
+        assert_eq!(HandoverNote::find(&dir, &key).map(|note| note.is_taken), Some(false));
         assert!(HandoverNote::find(&dir, &key).is_none());
         let mut answered = begin();
         answered.set_taken();
         begin().leave();
         answered.leave();
-        assert!(matches!(HandoverNote::find(&dir, &key), Some(LeftNote::Taken(_))));
+        assert_eq!(HandoverNote::find(&dir, &key).map(|note| note.is_taken), Some(true));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::config::Over;
 use crate::config::location::Endpoint;
 use crate::deliver::context::{Intent, Run};
 use crate::deliver::store::entry::{Entry, Put, Terms};
-use crate::deliver::store::handover_note::{HandoverNote, LeftNote, NoteKey};
+use crate::deliver::store::handover_note::{HandoverNote, NoteKey};
 use crate::error::{Category, Error};
 use crate::lmtp::{self, Answer, HandoverStep, Lacking, Parcel};
 use crate::message::address::Address;
@@ -84,18 +84,14 @@ fn begin_note(run: &Run, notes: Option<&Path>, key: &NoteKey) -> Option<Handover
 /// The note of an earlier run that handed the same over and had an answer; what one without an answer leaves open is logged.
 fn find_taken(run: &Run, notes: Option<&Path>, key: &NoteKey) -> Option<HandoverNote> {
     let (user, mailbox) = (&run.account.name, run.store.to_string());
-    match HandoverNote::find(notes?, key)? {
-        LeftNote::Taken(note) => {
-            let what = "an earlier run brought this message, and was killed before it could say so";
-            tracing::warn!(user, mailbox, "{what}");
-            Some(note)
-        }
-        LeftNote::Unanswered(_) => {
-            let what = "an earlier run handed this message over and had no answer: it may be there twice";
-            tracing::warn!(user, mailbox, "{what}");
-            None
-        }
-    }
+    let note = HandoverNote::find(notes?, key)?;
+    let what = if note.is_taken {
+        "an earlier run brought this message, and was killed before it could say so"
+    } else {
+        "an earlier run handed this message over and had no answer: it may be there twice"
+    };
+    tracing::warn!(user, mailbox, "{what}");
+    Some(note).filter(|note| note.is_taken)
 }
 
 /// What the configuration says for a full mailbox.
@@ -115,10 +111,8 @@ pub fn settle_left<R: Read + Clone>(run: &Run, entry: &Entry<'_, R>) -> Result<(
     let sender = sender(entry.sender, &recipient(run, entry.recipient)?);
     let key = key(run, entry, &sender).map_err(|e| Error::io("read", "the message".as_ref(), &e))?;
     let dir = run.state_dir().map(|dir| dir.join("lmtp"));
-    match dir.and_then(|dir| HandoverNote::find(&dir, &key)) {
-        Some(LeftNote::Taken(note) | LeftNote::Unanswered(note)) => run.intents.add(Some(Intent::Lmtp(note))),
-        None => {}
-    }
+    let left = dir.and_then(|dir| HandoverNote::find(&dir, &key));
+    run.intents.add(left.map(Intent::Lmtp));
     Ok(())
 }
 

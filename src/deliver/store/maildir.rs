@@ -77,8 +77,7 @@ pub fn put_entry<R: Read + Clone>(
 ) -> Result<Put<InMaildir>, Error> {
     let now = OffsetDateTime::now_utc();
     let maildir = Maildir::open_or_make(path, run.account.uid)?;
-    let head = [entry.return_path.as_str(), entry.added].concat().into_bytes();
-    let draft = MaildirDraft::of(head, entry.content).map_err(|e| Error::io("read the message for", path, &e))?;
+    let draft = draft_of(&entry, path)?;
     let intents = IntentDir::new(run.state_dir().as_deref(), path, now.unix_timestamp());
     if let Some(delivered) = deliver::find_delivered(&maildir, &draft, &intents, now)? {
         tracing::warn!(
@@ -121,14 +120,18 @@ pub fn put_entry<R: Read + Clone>(
     Ok(Put::Done(InMaildir::noted(&maildir, delivered, entry.submission, now)))
 }
 
+fn draft_of<R: Read + Clone>(entry: &Entry<'_, R>, path: &Path) -> Result<MaildirDraft<R>, Error> {
+    let head = [entry.return_path.as_str(), entry.added].concat().into_bytes();
+    MaildirDraft::of(head, entry.content.clone()).map_err(|e| Error::io("read the message for", path, &e))
+}
+
 /// Takes over the note of a killed run on `entry`, which is done with: it goes with this run.
 pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>) -> Result<(), Error> {
     let now = OffsetDateTime::now_utc();
     let Some(maildir) = Maildir::open(path, run.account.uid)? else {
         return Ok(());
     };
-    let head = [entry.return_path.as_str(), entry.added].concat().into_bytes();
-    let draft = MaildirDraft::of(head, entry.content).map_err(|e| Error::io("read the message for", path, &e))?;
+    let draft = draft_of(&entry, path)?;
     let intents = IntentDir::new(run.state_dir().as_deref(), path, now.unix_timestamp());
     if let Some(delivered) = deliver::find_delivered(&maildir, &draft, &intents, now)? {
         run.intents.add(delivered.into_intent().map(Intent::Maildir));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::value::Limit;
 use crate::deliver::access::{line_quoting, open_locked, refuse_full_disk, separator_sender};
-use crate::deliver::context::{Delivery, Intent, MailboxNamed, Run, when_settled};
+use crate::deliver::context::{Delivery, Intent, Run, when_settled};
 use crate::deliver::notify;
 use crate::deliver::store::entry::{Entry, Put, Terms, submission_of};
 use crate::error::Error;
@@ -73,7 +73,7 @@ fn warn_of_maildir(run: &Run, path: &Path) {
         return;
     };
     let is_maildir = ["new", "cur"].iter().all(|name| maildir.join(name).is_dir());
-    if run.named == MailboxNamed::ByConfiguration && is_maildir && !path.starts_with(&maildir) {
+    if !run.is_named_by_hand && is_maildir && !path.starts_with(&maildir) {
         tracing::warn!(
             user = run.account.name,
             mailbox = path.display().to_string(),

@@ -126,6 +126,7 @@ impl MailStore {
         }
     }
 
+    /// How full it may be.
     pub fn limit(&self, run: &Run) -> Limit {
         match self {
             Self::Mbox(_) => run.limit(),

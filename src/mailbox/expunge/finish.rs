@@ -60,7 +60,11 @@ pub(super) fn finish_expunge(
     if let Err(e) = done {
         return Err(unfinished_error(&path, &place, &e));
     }
-    conclude_expunge(locked, journal, Foreign::None)
+    let times = journal.record.head.times;
+    if times.1 > 0 {
+        set_times(locked.file(), times);
+    }
+    conclude_expunge(locked, journal)
 }
 
 fn move_content(locked: &Locked, journal: &mut Journal, deadline: Option<&Deadline>) -> io::Result<()> {
@@ -110,19 +114,8 @@ pub(super) fn sync_noted(locked: &Locked, journal: &mut Journal) -> io::Result<(
     locked.file().sync_all().inspect_err(|_| journal.mark_failed())
 }
 
-/// Whether others appended behind the journal's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Foreign {
-    None,
-    Behind,
-}
-
-/// Sets the times, and removes the journal, of which everything is synced. The mailbox's length.
-pub(super) fn conclude_expunge(locked: &mut Locked, journal: Journal, foreign: Foreign) -> Result<u64, Error> {
-    let times = journal.record.head.times;
-    if foreign == Foreign::None && times.1 > 0 {
-        set_times(locked.file(), times);
-    }
+/// Removes the journal, of which everything is synced. The mailbox's length.
+pub(super) fn conclude_expunge(locked: &mut Locked, journal: Journal) -> Result<u64, Error> {
     let kept = journal.mark_done()?;
     locked.note_set_aside(kept);
     locked.length()

@@ -11,9 +11,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::mailbox::append;
-use crate::mailbox::expunge::finish::{
-    Foreign, conclude_expunge, finish_expunge, hash_before, sync_noted, unfinished_error,
-};
+use crate::mailbox::expunge::finish::{conclude_expunge, finish_expunge, hash_before, sync_noted, unfinished_error};
 use crate::mailbox::expunge::journal::{DamagedJournal, Journal, Pending, RecordHeader, Undo};
 use crate::mailbox::expunge::lacking::find_lacking;
 use crate::mailbox::expunge::place;
@@ -88,7 +86,7 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
             .and_then(|()| write_again(locked.file(), head.from, length, || locked.refresh()))
             .and_then(|()| sync_noted(locked, &mut journal))
             .map_err(fail)?;
-        return conclude_expunge(locked, journal, Foreign::Behind).map(drop);
+        return conclude_expunge(locked, journal).map(drop);
     }
     if find_lacking(locked, &journal, foreign_from).map_err(fail)?.bytes() < journal.record.bytes {
         // Ours are among it: the mailbox was rewritten, and its place is by chance one where a message begins.
@@ -164,7 +162,7 @@ fn put_behind(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) ->
         .and_then(|()| sync_noted(locked, &mut journal))
         .map_err(|e| unfinished_error(&path, &place, &e))?;
     if lacking.is_empty() {
-        return conclude_expunge(locked, journal, Foreign::Behind).map(drop);
+        return conclude_expunge(locked, journal).map(drop);
     }
     append::end_last_message(locked)?;
     let length = locked.length()?;

@@ -22,32 +22,32 @@ pub fn lock_fcntl(file: &File, path: &Path) -> Result<bool, Error> {
 
 /// Takes a write lock on the byte at `offset`, which need not exist: one file has a lock for each of many things.
 pub fn lock_byte(file: &File, path: &Path, offset: u64) -> Result<bool, Error> {
-    lock_range(file, path, libc::off_t::try_from(offset).unwrap_or(0), 1)
+    lock_range(file, path, offset, 1)
 }
 
 /// Waits for as long as it takes to have the same lock.
 pub fn wait_for_byte(file: &File, offset: u64) -> io::Result<()> {
-    let byte = range(libc::F_WRLCK, libc::off_t::try_from(offset).unwrap_or(0), 1);
+    let byte = range(libc::F_WRLCK, offset, 1);
     Ok(fcntl(file, FcntlArg::F_OFD_SETLKW(&byte)).map(drop)?)
 }
 
 /// Gives it back.
 pub fn unlock_byte(file: &File, offset: u64) -> io::Result<()> {
-    let byte = range(libc::F_UNLCK, libc::off_t::try_from(offset).unwrap_or(0), 1);
+    let byte = range(libc::F_UNLCK, offset, 1);
     Ok(fcntl(file, FcntlArg::F_OFD_SETLK(&byte)).map(drop)?)
 }
 
-fn range(kind: libc::c_int, start: libc::off_t, length: libc::off_t) -> libc::flock {
+fn range(kind: libc::c_int, start: u64, length: libc::off_t) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: start,
+        l_start: libc::off_t::try_from(start).unwrap_or(0),
         l_len: length,
         l_pid: 0,
     }
 }
 
-fn lock_range(file: &File, path: &Path, start: libc::off_t, length: libc::off_t) -> Result<bool, Error> {
+fn lock_range(file: &File, path: &Path, start: u64, length: libc::off_t) -> Result<bool, Error> {
     let range = range(libc::F_WRLCK, start, length);
     let result = match fcntl(file, FcntlArg::F_OFD_SETLK(&range)) {
         Err(Errno::EINVAL | Errno::ENOSYS) => fcntl(file, FcntlArg::F_SETLK(&range)),
