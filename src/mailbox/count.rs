@@ -74,7 +74,8 @@ pub fn count_messages(file: &File, path: &Path, state_dir: Option<&Path>, deadli
 
 /// Remembers that the mailbox holds `messages` now.
 pub fn remember_count(file: &File, path: &Path, state_dir: &Path, messages: u64) {
-    let _ = RememberedCount::of(file, messages).and_then(|memory| memory.save(&place(path, state_dir)));
+    let length = file.metadata().map(|stat| stat.len());
+    let _ = length.and_then(|length| RememberedCount::until(file, length, messages)?.save(&place(path, state_dir)));
 }
 
 /// The number that was noted for the mailbox as it is now; none where it has changed since, or nothing can be read. Opens no mailbox: for
@@ -92,10 +93,6 @@ fn place(path: &Path, state_dir: &Path) -> PathBuf {
 }
 
 impl RememberedCount {
-    fn of(file: &File, messages: u64) -> io::Result<Self> {
-        Self::until(file, file.metadata()?.len(), messages)
-    }
-
     /// What was counted before byte `bytes`.
     fn until(file: &File, bytes: u64, messages: u64) -> io::Result<Self> {
         let stat = file.metadata()?;

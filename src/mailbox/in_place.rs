@@ -41,11 +41,6 @@ impl<'a> InPlace<'a> {
         })
     }
 
-    /// Leaves what lies before byte `at` as it is.
-    fn skip_to(&mut self, at: u64) {
-        self.at = at;
-    }
-
     /// Ends it. Until then, appends may go astray.
     ///
     /// # Errors
@@ -100,7 +95,8 @@ pub(super) fn write_again(file: &File, from: u64, end: u64, step: impl Fn()) -> 
         if at >= end {
             return to.finish();
         }
-        to.skip_to(at);
+        // What lies before stays as it is.
+        to.at = at;
         let room = usize::try_from(end - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
         let bytes = buffer.get_mut(..room).unwrap_or_default();
         file.read_exact_at(bytes, at)?;

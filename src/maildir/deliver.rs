@@ -5,6 +5,7 @@
 use std::ffi::CStr;
 use std::fs::{File, FileTimes};
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::maildir::directory::{Maildir, MaildirWalk, each_name};
+use crate::maildir::directory::{Maildir, each_name};
 use crate::maildir::draft::MaildirDraft;
 use crate::maildir::intent::{DeliveryIntent, IntentDir};
 use crate::maildir::name::{UniqueName, escape_host, without_flags};
@@ -196,10 +197,10 @@ fn seen_as(maildir: &Maildir, name: &str) -> io::Result<Option<std::ffi::CString
     let mut found = None;
     each_name(maildir.cur_dir(), |entry: &CStr| {
         if without_flags(entry.to_bytes()) != name.as_bytes() {
-            return Ok(MaildirWalk::On);
+            return Ok(ControlFlow::Continue(()));
         }
         found = Some(entry.to_owned());
-        Ok(MaildirWalk::End)
+        Ok(ControlFlow::Break(()))
     })?;
     Ok(found)
 }
@@ -243,9 +244,9 @@ pub fn remove_old_drafts(maildir: &Maildir, now: OffsetDateTime) {
             }
         }
         Ok(if seen < MOST_DRAFTS {
-            MaildirWalk::On
+            ControlFlow::Continue(())
         } else {
-            MaildirWalk::End
+            ControlFlow::Break(())
         })
     });
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::{Category, Error};
-use crate::maildir::directory::{Maildir, MaildirWalk, each_name};
+use crate::maildir::directory::{Maildir, each_name};
 use crate::maildir::name::without_flags;
 use crate::maildir::size_file;
 use crate::maildir::usage::size_of;
@@ -267,7 +268,7 @@ fn remove_once(maildir: &Maildir, leaving: &LeavingMessages, removed: &mut Remov
                     Err(e) => return Err(e.into()),
                 }
             }
-            Ok(MaildirWalk::On)
+            Ok(ControlFlow::Continue(()))
         })
         .map_err(fail)?;
         for name in found {

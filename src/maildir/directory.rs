@@ -4,6 +4,7 @@
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -133,15 +134,14 @@ impl Maildir {
 }
 
 /// Calls `step` with each name in a directory that does not begin with a dot, until it says that this is enough.
-pub fn each_name(dir: impl AsFd, mut step: impl FnMut(&CStr) -> io::Result<MaildirWalk>) -> io::Result<()> {
+pub fn each_name(dir: impl AsFd, mut step: impl FnMut(&CStr) -> io::Result<ControlFlow<()>>) -> io::Result<()> {
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
         if entry.file_name().to_bytes().starts_with(b".") {
             continue;
         }
-        match step(entry.file_name())? {
-            MaildirWalk::On => {}
-            MaildirWalk::End => break,
+        if step(entry.file_name())?.is_break() {
+            break;
         }
     }
     Ok(())
@@ -185,15 +185,6 @@ pub fn holds_maildir(path: &Path, levels: u32) -> bool {
         }
     });
     holds
-}
-
-/// Whether to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MaildirWalk {
-    /// More names are wanted.
-    On,
-    /// This was the last.
-    End,
 }
 
 fn open_root(path: &Path, uid: u32) -> Result<Option<OwnedFd>, Error> {
@@ -247,7 +238,7 @@ fn is_empty(root: &OwnedFd, name: &str) -> bool {
     let mut is_empty = true;
     let read = each_name(&dir, |_| {
         is_empty = false;
-        Ok(MaildirWalk::End)
+        Ok(ControlFlow::Break(()))
     });
     read.is_ok() && is_empty
 }

@@ -4,13 +4,14 @@ use std::cmp::Ordering;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::maildir::directory::{Maildir, MaildirWalk, each_name};
+use crate::maildir::directory::{Maildir, each_name};
 use crate::maildir::name::delivered_seconds;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub fn list_messages(maildir: &Maildir) -> io::Result<Vec<SeenMessage>> {
                 part,
                 name: name.to_owned(),
             });
-            Ok(MaildirWalk::On)
+            Ok(ControlFlow::Continue(()))
         })?;
     }
     messages.sort_by(|a, b| by_age(a.name.to_bytes(), b.name.to_bytes()));

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
+use crate::config::value::Limit;
 use crate::maildir::directory::Maildir;
 use crate::maildir::usage::MaildirUsage;
 
@@ -26,44 +27,33 @@ const NO_LIMIT: &str = "0S";
 /// So many counts that others came into are enough.
 const MOST_COUNTS: usize = 5;
 
-/// How full a Maildir may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SizeLimit {
-    /// In bytes; none where nothing limits them.
-    pub bytes: Option<u64>,
-    /// In messages.
-    pub messages: Option<u64>,
+/// Reads `10000000S,1000C`, of which either part may lack. Zero limits nothing.
+fn parse_limit(line: &str) -> Limit {
+    let mut limit = Limit::default();
+    for part in line.trim().split(',') {
+        let number = |digits: &str| digits.parse().ok().filter(|number: &u64| *number > 0);
+        if let Some(digits) = part.strip_suffix('S') {
+            limit.bytes = number(digits);
+        } else if let Some(digits) = part.strip_suffix('C') {
+            limit.messages = number(digits);
+        }
+    }
+    limit
 }
 
-impl SizeLimit {
-    /// Reads `10000000S,1000C`, of which either part may lack. Zero limits nothing.
-    pub fn parse(line: &str) -> Self {
-        let mut limit = Self::default();
-        for part in line.trim().split(',') {
-            let number = |digits: &str| digits.parse().ok().filter(|number: &u64| *number > 0);
-            if let Some(digits) = part.strip_suffix('S') {
-                limit.bytes = number(digits);
-            } else if let Some(digits) = part.strip_suffix('C') {
-                limit.messages = number(digits);
-            }
-        }
-        limit
-    }
-
-    /// Tells whether a line is a limit at all: numbers, each with a letter behind it.
-    fn is_one(line: &str) -> bool {
-        line.split(',').all(|part| {
-            let digits = part.strip_suffix(|last: char| last.is_ascii_alphabetic());
-            digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
-        })
-    }
+/// Tells whether a line is a limit at all: numbers, each with a letter behind it.
+fn is_limit(line: &str) -> bool {
+    line.split(',').all(|part| {
+        let digits = part.strip_suffix(|last: char| last.is_ascii_alphabetic());
+        digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    })
 }
 
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SizeFile {
     /// The limit in it.
-    pub limit: SizeLimit,
+    pub limit: Limit,
     /// When it was written to.
     pub modified: SystemTime,
     sums: Option<(i64, i64)>,
@@ -84,7 +74,7 @@ impl SizeFile {
     fn parse(text: &str, stamp: (u64, u64, u64), modified: SystemTime) -> Self {
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default().trim();
-        let is_whole = stamp.2 <= MOST_BYTES && text.ends_with('\n') && SizeLimit::is_one(first);
+        let is_whole = stamp.2 <= MOST_BYTES && text.ends_with('\n') && is_limit(first);
         let has_sums = lines.clone().next().is_some();
         let mut sums = (is_whole && has_sums).then_some((0_i64, 0_i64));
         for line in lines {
@@ -97,10 +87,10 @@ impl SizeFile {
             };
         }
         Self {
-            limit: SizeLimit::parse(first),
+            limit: parse_limit(first),
             modified,
             sums,
-            limit_line: if SizeLimit::is_one(first) { first } else { NO_LIMIT }.to_owned(),
+            limit_line: if is_limit(first) { first } else { NO_LIMIT }.to_owned(),
             stamp,
         }
     }
@@ -115,7 +105,7 @@ pub fn read_size_file(maildir: &Maildir) -> io::Result<Option<SizeFile>> {
 }
 
 /// The limit in the file of the Maildir at `path`; none where it cannot be read.
-pub fn limit_at(path: &Path) -> SizeLimit {
+pub fn limit_at(path: &Path) -> Limit {
     let file = open(CWD, &path.join(NAME), OFlags::RDONLY).ok().flatten();
     let read = file.and_then(|file| read_from(file).ok());
     read.map(|file| file.limit).unwrap_or_default()
@@ -217,14 +207,14 @@ pub fn count_again(maildir: &Maildir) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SizeFile, SizeLimit, add_size, read_size_file, write_size_file};
+    use super::{Limit, SizeFile, add_size, read_size_file, write_size_file};
     use crate::maildir::directory::Maildir;
     use crate::maildir::usage::MaildirUsage;
     use std::time::SystemTime;
 
     #[test]
     fn every_programs_size_file_is_read() {
-        let limit = |bytes, messages| SizeLimit { bytes, messages };
+        let limit = |bytes, messages| Limit { bytes, messages };
         let usage = |bytes, messages| Some(MaildirUsage { bytes, messages });
         for (text, limits, found) in [
             (

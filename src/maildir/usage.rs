@@ -2,12 +2,13 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
-use crate::maildir::directory::{Maildir, MaildirWalk, each_folder, each_name};
+use crate::maildir::directory::{Maildir, each_folder, each_name};
 use crate::maildir::name;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::
             if let Some(bytes) = size_of(dir, name)? {
                 step(name.to_bytes(), bytes);
             }
-            Ok(MaildirWalk::On)
+            Ok(ControlFlow::Continue(()))
         })
     };
     each_in(maildir.new_dir())?;

@@ -5,7 +5,6 @@
 
 use crate::config::SuspensionSettings;
 use crate::deliver::context::{Delivery, Run, when_settled};
-use crate::deliver::forward::SendOutcome;
 use crate::deliver::forward::destinations::{self, DueNotices, open_store, to_moment, try_change};
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::history::{self, Sketches};
@@ -15,7 +14,7 @@ use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass};
 use crate::deliver::headers;
 use crate::message::envelope::Sender;
 use crate::moment::Moment;
-use crate::submit::letter::Refusal;
+use crate::submit::letter::{Answers, Refusal};
 
 /// What the memory says about the destinations of one message, and what became of it there.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub struct Gate {
     sketches: Sketches,
     is_remembered: bool,
     is_kept: bool,
-    sent: Option<SendOutcome>,
+    sent: Option<Answers>,
 }
 
 /// Asks to which of the destinations that are open the message may go. A probe is taken: nobody else gets it until `end`.
@@ -196,7 +195,7 @@ impl Gate {
         self.is_kept = true;
     }
 
-    pub fn note_sent(&mut self, sent: SendOutcome) {
+    pub fn note_sent(&mut self, sent: Answers) {
         self.sent = Some(sent);
     }
 

@@ -31,7 +31,7 @@ use crate::message::address::is_plain;
 use crate::message::envelope::Sender;
 use crate::report::sendmail_reply::SendmailReply;
 use crate::submit;
-use crate::submit::letter::{Letter, Refusal};
+use crate::submit::letter::{Answers, Letter, Refusal};
 use crate::sys::message_buffer;
 
 /// The message in the form that is sent.
@@ -50,16 +50,6 @@ pub fn outgoing_letter<'a>(
     }
 }
 
-/// What became of a message at each of its destinations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use]
-pub struct SendOutcome {
-    /// The MTA has it for these.
-    pub taken: Vec<String>,
-    /// The MTA will never take it for these.
-    pub refused: Vec<Refusal>,
-}
-
 /// Sends the message to `destinations`. What is no address is refused here: every sendmail makes something else of it.
 ///
 /// # Errors
@@ -69,7 +59,7 @@ pub fn send_on(
     delivery: &Delivery<'_>,
     destinations: &[String],
     sketches: &Sketches,
-) -> Result<SendOutcome, Error> {
+) -> Result<Answers, Error> {
     let field = loop_field(delivery);
     // OpenSMTPD sends as many copies as it is told addresses.
     let mut seen = HashSet::new();
@@ -79,11 +69,10 @@ pub fn send_on(
         recipient,
         reply: SendmailReply::no_address(),
     });
-    let mut sent = SendOutcome {
-        taken: Vec::new(),
+    let mut sent = Answers {
         refused: no_address.collect(),
+        ..Answers::default()
     };
-    let mut later = None;
     for (sender, recipients) in submissions(run, delivery, plain) {
         let answers = submit::submit_each(
             &run.config.forward.transport,
@@ -93,11 +82,11 @@ pub fn send_on(
         sent.taken.extend(answers.taken);
         sent.refused.extend(answers.refused);
         // The others are tried all the same: they need not wait for this one.
-        later = later.or(answers.later);
+        sent.later = sent.later.or(answers.later);
     }
     let fates: Vec<_> = sent.taken.iter().map(|to| (Fate::Sent, to.clone())).collect();
     history::note_fates(run, delivery, &fates, sketches);
-    match later {
+    match sent.later.take() {
         Some(e) => Err(e),
         None => Ok(sent),
     }

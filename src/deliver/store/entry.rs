@@ -94,7 +94,7 @@ pub fn return_path(sender: &Sender, message: &Message<'_>) -> String {
 }
 
 /// Which submission the message is; none where it does not come from an MTA just now.
-pub fn submission_of(run: &Run, delivery: &Delivery<'_>, added: &str) -> Option<SubmissionKey> {
+fn submission_of(run: &Run, delivery: &Delivery<'_>, added: &str) -> Option<SubmissionKey> {
     let age = OffsetDateTime::now_utc() - delivery.date;
     if delivery.action == Action::Keep(Why::CameBack) || age.abs() > JUST_NOW {
         return None;

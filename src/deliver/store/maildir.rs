@@ -189,11 +189,7 @@ pub fn find_limit(run: &Run, path: &Path) -> Limit {
     if own.bytes.is_some() || own.messages.is_some() {
         return own;
     }
-    let theirs = size_file::limit_at(path);
-    Limit {
-        bytes: theirs.bytes,
-        messages: theirs.messages,
-    }
+    size_file::limit_at(path)
 }
 
 fn admit(run: &Run, maildir: &Maildir, terms: Terms<'_>, incoming_bytes: u64) -> Result<Admission, Error> {

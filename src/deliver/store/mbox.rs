@@ -1,14 +1,15 @@
 //! Puts messages into mboxes: the user's own, within quota, and others that the configuration or the state directory names. The quota is
 //! asked under the lock, since any answer before it is a guess.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use crate::config::value::Limit;
 use crate::deliver::access::{line_quoting, open_locked, refuse_full_disk, separator_sender};
 use crate::deliver::context::{Delivery, Intent, Run, when_settled};
 use crate::deliver::notify;
-use crate::deliver::store::entry::{Entry, Put, Terms, submission_of};
+use crate::deliver::store::entry::{Entry, Put, Terms};
 use crate::error::Error;
 use crate::mailbox::append::{self, Appended};
 use crate::mailbox::format::{self, MboxEntry};
@@ -39,7 +40,7 @@ pub fn put_entry<R: Read + Clone>(
         refuse_full_disk(run, &locked, incoming_bytes)?;
         return append::append(&mut locked, letter).map(Put::Done);
     };
-    let usage = measure(run, &locked, terms.limit)?;
+    let usage = measure(run, locked.file(), path, terms.limit)?;
     match (terms.fits)(usage, incoming_bytes) {
         Admission::Fits => {}
         Admission::Full(over) => return Ok(Put::Full(over)),
@@ -160,31 +161,24 @@ pub fn take_back(run: &Run, path: &Path, appended: Appended) -> Result<(), Error
     }
 }
 
-fn measure(run: &Run, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error> {
+fn measure(run: &Run, file: &File, path: &Path, limit: Limit) -> Result<Usage, Error> {
     let messages = match limit.messages {
         None => 0,
-        Some(_) => count::count_messages(locked.file(), locked.path(), run.state_dir().as_deref(), &run.deadline)?,
+        Some(_) => count::count_messages(file, path, run.state_dir().as_deref(), &run.deadline)?,
     };
+    let stat = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
     Ok(Usage {
-        bytes: locked.length()?,
+        bytes: stat.len(),
         messages,
     })
 }
 
 /// How full the user's mbox at `path` is, without a lock; nothing where there is none.
 pub fn measure_usage(run: &Run, path: &Path, limit: Limit) -> Result<Usage, Error> {
-    let Some(file) = open_existing(path, Owner::Exactly(run.account.uid))? else {
-        return Ok(Usage::default());
-    };
-    let messages = match limit.messages {
-        None => 0,
-        Some(_) => count::count_messages(&file, path, run.state_dir().as_deref(), &run.deadline)?,
-    };
-    let stat = file.metadata().map_err(|e: io::Error| Error::io("examine", path, &e))?;
-    Ok(Usage {
-        bytes: stat.len(),
-        messages,
-    })
+    match open_existing(path, Owner::Exactly(run.account.uid))? {
+        Some(file) => measure(run, &file, path, limit),
+        None => Ok(Usage::default()),
+    }
 }
 
 /// The message in the form that an mbox takes.
@@ -194,14 +188,7 @@ pub fn mailbox_entry<'a>(
     sender: &'a str,
     added: &'a str,
 ) -> MboxEntry<'a, message_buffer::BufferReader<'a>> {
-    MboxEntry {
-        sender,
-        date: delivery.date,
-        added: added.as_bytes(),
-        content: delivery.buffer.reader(delivery.content_start()),
-        quoting: line_quoting(&run.config),
-        submission: submission_of(run, delivery, added),
-    }
+    own_entry(run, sender, Entry::of(run, delivery, added))
 }
 
 /// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, if it stays within `limit_bytes`. False

@@ -10,7 +10,7 @@ use nix::unistd::Uid;
 use crate::config::LockMethod;
 use crate::doctor::rules::pair::StepEnd;
 use crate::error::Error;
-use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, Others};
+use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, DotlockPlan};
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
 use crate::mailbox::open::Owner;
 
@@ -84,7 +84,13 @@ impl Trial {
         match method {
             LockMethod::Dotlock => {
                 let owner = Owner::Exactly(Uid::effective().as_raw());
-                match Dotlock::take(&self.mailbox, owner, Others::None, None)? {
+                let plan = DotlockPlan {
+                    mailbox: &self.mailbox,
+                    owner,
+                    has_others: false,
+                    place: None,
+                };
+                match Dotlock::take(plan)? {
                     DotlockAttempt::Ours(lock) => Ok(Some(TrialLock::Dotlock(lock))),
                     // It stands in nobody's way, so a delivery would go on.
                     DotlockAttempt::Removed => self.attempt(method),

@@ -76,12 +76,12 @@ impl JournalDraft {
         }
         // Where the head goes when the content is known.
         let head = [0; HEAD_BYTES as usize];
-        draft.content.get_mut().write_all(&head).map_err(fail)?;
+        draft.content.to.write_all(&head).map_err(fail)?;
         Ok(draft)
     }
 
     fn file(&self) -> &File {
-        self.content.get_ref().get_ref()
+        self.content.to.get_ref()
     }
 
     /// How much content it has, in bytes.

@@ -56,7 +56,7 @@ pub fn unit_payload(unit: &[u8], length: usize) -> &[u8] {
 
 #[derive(Debug)]
 pub struct Writer<W: Write> {
-    to: W,
+    pub to: W,
     at: u64,
     payload: Vec<u8>,
 }
@@ -73,14 +73,6 @@ impl<W: Write> Writer<W> {
 
     pub fn bytes(&self) -> u64 {
         self.at + self.payload.len() as u64
-    }
-
-    pub fn get_ref(&self) -> &W {
-        &self.to
-    }
-
-    pub fn get_mut(&mut self) -> &mut W {
-        &mut self.to
     }
 
     /// Writes the last unit, by which the end is known.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::LockMethod;
 use crate::error::{Category, Error};
-use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, Others};
+use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, DotlockPlan};
 use crate::mailbox::lock::holder::Holder;
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
 use crate::mailbox::lock::queue::Queue;
@@ -212,14 +212,14 @@ enum Attempt {
 /// Takes every lock, or none of them.
 fn attempt(path: &Path, plan: &LockPlan) -> Result<Attempt, Error> {
     // The dotlock is taken before the file is opened: over NFS an older descriptor may not see the true end of the file.
-    let others = if plan.methods.iter().any(|method| *method != LockMethod::Dotlock) {
-        Others::Planned
-    } else {
-        Others::None
-    };
     let place = plan.place.as_ref().filter(|place| place.is(path));
     let dotlock = if plan.methods.contains(&LockMethod::Dotlock) {
-        match Dotlock::take(path, plan.owner, others, place)? {
+        match Dotlock::take(DotlockPlan {
+            mailbox: path,
+            owner: plan.owner,
+            has_others: plan.methods.iter().any(|method| *method != LockMethod::Dotlock),
+            place,
+        })? {
             DotlockAttempt::Ours(dotlock) => Some(dotlock),
             DotlockAttempt::NotPossible => None,
             DotlockAttempt::Removed => return Ok(Attempt::Changed),

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::mailbox::open::Owner;
 use crate::mailbox::setgid::{self, SpoolDirAccess};
 use crate::sys::file_stamp::is_still;
 
@@ -24,12 +25,15 @@ pub struct Dotlock {
     pub(super) place: Option<Arc<SpoolDirAccess>>,
 }
 
-/// Whether there are locks beside the dotlock.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Others {
-    None,
-    /// At least one is taken too.
-    Planned,
+/// How the dotlock of one mailbox is taken.
+#[derive(Clone, Copy)]
+pub struct DotlockPlan<'a> {
+    pub mailbox: &'a Path,
+    pub owner: Owner,
+    /// Whether another lock is taken too.
+    pub has_others: bool,
+    /// The place of the mailbox, if it is the own one.
+    pub place: Option<&'a Arc<SpoolDirAccess>>,
 }
 
 #[derive(Debug)]

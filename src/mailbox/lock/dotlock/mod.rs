@@ -13,25 +13,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Category, Error};
-use crate::mailbox::open::{Owner, no_directory};
+use crate::mailbox::open::no_directory;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::with_suffix;
 use crate::sys::filesystem::has_no_links;
 use create::DotlockDraft;
 use held::cannot_be_made;
-pub use held::{Dotlock, DotlockAttempt, Others};
+pub use held::{Dotlock, DotlockAttempt, DotlockPlan};
 use owner::Identity;
 use stale::{STALE_AGE, dotlock_age, is_dead, judge_dotlock};
 pub use stale::{is_no_dotlock, read_dotlock};
 
 impl Dotlock {
-    /// Takes the dotlock of `mailbox`, in `place` if it is the own one, or says who has it.
-    pub fn take(
-        mailbox: &Path,
-        owner: Owner,
-        others: Others,
-        place: Option<&Arc<SpoolDirAccess>>,
-    ) -> Result<DotlockAttempt, Error> {
+    /// Takes the dotlock of a mailbox, or says who has it.
+    pub fn take(plan: DotlockPlan<'_>) -> Result<DotlockAttempt, Error> {
+        let DotlockPlan { mailbox, place, .. } = plan;
         let path = with_suffix(mailbox, ".lock");
         let mut fresh = match DotlockDraft::make(mailbox, place) {
             Ok(fresh) => fresh,
@@ -42,7 +38,7 @@ impl Dotlock {
                     Ok(stat) if dotlock_age(&stat, None) < STALE_AGE && !is_dead(&path, &stat) => {
                         Ok(DotlockAttempt::Held)
                     }
-                    _ if others == Others::Planned => Ok(DotlockAttempt::NotPossible),
+                    _ if plan.has_others => Ok(DotlockAttempt::NotPossible),
                     _ => Err(Error::io("make dotlock", &path, &e).class(Category::Mailbox)),
                 };
             }
@@ -55,9 +51,7 @@ impl Dotlock {
                 file: fresh.file,
                 place: place.cloned(),
             })),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                judge_dotlock(&path, mailbox, owner, &fresh.file, others, place)
-            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => judge_dotlock(&path, plan, &fresh.file),
             Err(e) => Err(Error::io("make dotlock", &path, &e)),
         }
     }

@@ -13,11 +13,11 @@ use fs2::FileExt;
 use nix::unistd::Uid;
 
 use crate::error::{Category, Error};
-use crate::mailbox::lock::dotlock::held::{Dotlock, DotlockAttempt, Others, cannot_be_made};
+use crate::mailbox::lock::dotlock::held::{Dotlock, DotlockAttempt, DotlockPlan, cannot_be_made};
 use crate::mailbox::lock::dotlock::owner::{Identity, read_some};
 use crate::mailbox::lock::kernel::lock_fcntl;
-use crate::mailbox::open::{Absent, Owner, open_or};
-use crate::mailbox::setgid::{self, SpoolDirAccess};
+use crate::mailbox::open::{Absent, open_or};
+use crate::mailbox::setgid;
 use crate::sys::dirs::own_file;
 use crate::sys::file_stamp::{is_still, same_file};
 use crate::sys::filesystem::is_on_nfs;
@@ -40,14 +40,7 @@ const WRONG_CLOCK: i64 = 24 * 60 * 60;
 ///
 /// # Errors
 /// When it cannot be examined, or what is stale cannot be removed.
-pub fn judge_dotlock(
-    path: &Path,
-    mailbox: &Path,
-    owner: Owner,
-    fresh: &File,
-    others: Others,
-    place: Option<&Arc<SpoolDirAccess>>,
-) -> Result<DotlockAttempt, Error> {
+pub fn judge_dotlock(path: &Path, plan: DotlockPlan<'_>, fresh: &File) -> Result<DotlockAttempt, Error> {
     let stat = match path.symlink_metadata() {
         Ok(stat) => stat,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(DotlockAttempt::Removed),
@@ -63,7 +56,7 @@ pub fn judge_dotlock(
         // the path is looked at again before anything is done. Refused, its age decides like any other's: no run of ours takes that long,
         // and somebody else may have locked what a dead one left.
         if let Some(file) = free {
-            return take_over(path, file, &stat, others, place);
+            return take_over(path, file, &stat, plan);
         }
     }
     if dotlock_age(&stat, Some(fresh)) < STALE_AGE {
@@ -71,12 +64,12 @@ pub fn judge_dotlock(
     }
     // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
     // this point one waits, and a lock made in the last moment is found without effect by its owner.
-    let guard = open_or(mailbox, owner, Absent::Create, place.map(Arc::as_ref))?;
-    if lock_fcntl(&guard, mailbox)? {
+    let guard = open_or(plan.mailbox, plan.owner, Absent::Create, plan.place.map(Arc::as_ref))?;
+    if lock_fcntl(&guard, plan.mailbox)? {
         // Where it can be written to, it is never missing, and never somebody else's.
         match free {
-            Some(file) => take_over(path, file, &stat, others, place),
-            None => remove(path, &stat, others, place),
+            Some(file) => take_over(path, file, &stat, plan),
+            None => remove(path, &stat, plan),
         }
     } else {
         Ok(DotlockAttempt::Held)
@@ -135,8 +128,7 @@ fn take_over(
     path: &Path,
     file: File,
     judged: &std::fs::Metadata,
-    others: Others,
-    place: Option<&Arc<SpoolDirAccess>>,
+    plan: DotlockPlan<'_>,
 ) -> Result<DotlockAttempt, Error> {
     if !is_still(&file, path)? {
         return Ok(DotlockAttempt::Removed);
@@ -150,10 +142,10 @@ fn take_over(
         Ok(()) => Ok(DotlockAttempt::Ours(Dotlock {
             path: path.to_owned(),
             file,
-            place: place.cloned(),
+            place: plan.place.cloned(),
         })),
         // Another user's. In a directory of ours it can be removed all the same.
-        Err(_) => remove(path, judged, others, place),
+        Err(_) => remove(path, judged, plan),
     }
 }
 
@@ -163,24 +155,19 @@ pub fn is_no_dotlock(stat: &std::fs::Metadata) -> bool {
 }
 
 /// Removes the dotlock at `path` if it is still the one that was judged.
-fn remove(
-    path: &Path,
-    judged: &std::fs::Metadata,
-    others: Others,
-    place: Option<&Arc<SpoolDirAccess>>,
-) -> Result<DotlockAttempt, Error> {
+fn remove(path: &Path, judged: &std::fs::Metadata, plan: DotlockPlan<'_>) -> Result<DotlockAttempt, Error> {
     if is_no_dotlock(judged) {
         return Ok(DotlockAttempt::Held);
     }
     // With rights that the user has not, only what is the user's.
     let is_own = judged.uid() == Uid::effective().as_raw();
-    let place = place.filter(|_| is_own).map(Arc::as_ref);
+    let place = plan.place.filter(|_| is_own).map(Arc::as_ref);
     match path.symlink_metadata() {
         Ok(now) if same_file(&now, judged) && now.mtime() == judged.mtime() => match setgid::remove_file(place, path) {
             Ok(()) => Ok(DotlockAttempt::Removed),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(DotlockAttempt::Removed),
             // In a sticky directory somebody else's cannot be removed; it has no owner, and the other locks hold.
-            Err(e) if cannot_be_made(&e) && others == Others::Planned => Ok(DotlockAttempt::NotPossible),
+            Err(e) if cannot_be_made(&e) && plan.has_others => Ok(DotlockAttempt::NotPossible),
             Err(e) => Err(Error::io("remove stale dotlock", path, &e).class(Category::Mailbox)),
         },
         _ => Ok(DotlockAttempt::Removed),
