@@ -130,7 +130,7 @@ acquire admit append classify diagnose examine expunge judge of read recover res
 
 /// Words that name a method alone: its type is in front. A new one is added here by whoever is sure that a stranger understands it.
 const OF_A_TYPE: &str = "
-about add advance after age all arguments begin body bounce bound bytes cause causes check choose class code collect command commit
+about add advance after age all arguments begin body bounce bound bytes causes check choose class code collect command commit
 consent contain contains content count create current date day decide deliver destinations domain duration encode end ending
 enhanced entries error excerpt exclusive expire extend extent fate field fields file find findings finish first flag flags forget
 gaps get greet groups has hash head header headline hint hold holder home homes hook insert io is iter join judge keep key kind
