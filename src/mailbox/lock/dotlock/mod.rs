@@ -85,7 +85,7 @@ fn publish(
 
 #[cfg(test)]
 mod tests {
-    use super::{Dotlock, DotlockAttempt, Identity, Others};
+    use super::{Dotlock, DotlockAttempt, DotlockPlan, Identity};
     use crate::mailbox::open::Owner;
     use std::os::unix::fs::MetadataExt;
 
@@ -95,8 +95,12 @@ mod tests {
         let mailbox = dir.path().join("a");
         let dotlock = dir.path().join("a.lock");
         let take = || {
-            let owner = Owner::Exactly(nix::unistd::getuid().as_raw());
-            Dotlock::take(&mailbox, owner, Others::Planned, None)
+            Dotlock::take(DotlockPlan {
+                mailbox: &mailbox,
+                owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
+                has_others: true,
+                place: None,
+            })
         };
         let dead = Identity {
             pid: 4_000_000_000,
