@@ -5,11 +5,11 @@ use std::cmp::Reverse;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::config::ArchiveFormat;
+use crate::config::value::{Age, Size};
+use crate::config::{Archive, ArchiveFormat};
 use crate::error::Error;
 use crate::sys::dirs::sync_parent;
 
@@ -26,9 +26,6 @@ pub fn archive_name(user: &str, date: OffsetDateTime, nth: u32, format: ArchiveF
 }
 
 /// The first name that is still free in `dir`.
-///
-/// # Errors
-/// When so many archives were made in this second that something is wrong.
 pub fn free_path(dir: &Path, user: &str, date: OffsetDateTime, format: ArchiveFormat) -> io::Result<PathBuf> {
     (1..=MOST_IN_A_SECOND)
         .map(|nth| dir.join(archive_name(user, date, nth, format)))
@@ -82,26 +79,6 @@ fn parts(stem: &str) -> Option<(&str, OffsetDateTime, u32)> {
     (stamp.len() == STAMP_LETTERS && !user.is_empty()).then(|| (user, date.with_time(time).assume_utc(), nth))
 }
 
-/// How much is kept for one user.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bounds {
-    /// How many archives; none is any number.
-    pub keep: Option<usize>,
-    /// Up to which age they stay however many they are. The one copy of the mail of a bad week must not be pushed out by the next.
-    pub min_age: Option<Duration>,
-    /// How old they get.
-    pub max_age: Option<Duration>,
-    /// How large they are together, in bytes.
-    pub max_total: Option<u64>,
-}
-
-impl Bounds {
-    /// Tells whether any archive can be beyond them.
-    pub fn are_set(&self) -> bool {
-        self.keep.is_some() || self.max_age.is_some() || self.max_total.is_some()
-    }
-}
-
 /// An archive that is beyond the bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surplus {
@@ -109,8 +86,8 @@ pub struct Surplus {
     pub path: PathBuf,
     /// Its length, in bytes.
     pub bytes: u64,
-    /// Which bound it is beyond: the key.
-    pub why: &'static str,
+    /// Which bound it is beyond, as the configuration has it.
+    pub limit: String,
 }
 
 impl Surplus {
@@ -171,12 +148,12 @@ pub fn decide_retention(
     dir: &Path,
     user: &str,
     newest: &Path,
-    bounds: Bounds,
+    bounds: &Archive,
     now: OffsetDateTime,
 ) -> Result<RetentionPlan, Error> {
     let fail = |e: io::Error| Error::io("read archive directory", dir, &e);
     let (mut own, mut all) = (Vec::new(), Vec::new());
-    if !bounds.are_set() {
+    if bounds.keep == 0 && bounds.max_age == Age::NONE && bounds.max_total == Size::NONE {
         return Ok(RetentionPlan::Remove(own));
     }
     let mut archives = Vec::new();
@@ -241,50 +218,42 @@ fn doubt(mut archives: Vec<(i64, PathBuf)>, newest: &Path, now: i64) -> Option<C
 }
 
 /// Which archives are beyond the bounds, the oldest first. `newest` counts and stays, also while it is not made yet.
-fn surplus(mut archives: Vec<KeptArchive>, newest: &Path, bounds: Bounds, now: i64) -> Vec<Surplus> {
+fn surplus(mut archives: Vec<KeptArchive>, newest: &Path, bounds: &Archive, now: i64) -> Vec<Surplus> {
     archives.sort_by_key(|kept| Reverse((kept.label.made, kept.label.nth)));
     if let Some(at) = archives.iter().position(|kept| kept.path == newest) {
         archives.get_mut(..=at).unwrap_or_default().rotate_right(1);
     }
     let is_made = archives.first().is_some_and(|kept| kept.path == newest);
-    let before = |age: Option<Duration>| now.checked_sub(i64::try_from(age?.as_secs()).ok()?);
+    let before = |age: Age| now.checked_sub(i64::try_from(age.bound()?.as_secs()).ok()?);
     let (young, oldest) = (before(bounds.min_age), before(bounds.max_age));
     let mut total = 0_u64;
-    let mut kept = usize::from(!is_made);
+    let mut kept = u32::from(!is_made);
     let mut gone = Vec::new();
-    for archive in archives {
-        let is_young = young.is_some_and(|young| archive.label.made > young);
-        let why = if archive.path == newest {
+    for KeptArchive { label, path, bytes } in archives {
+        let limit = if path == newest {
             None
-        } else if oldest.is_some_and(|oldest| archive.label.made < oldest) {
-            Some("max_age")
-        } else if is_young {
+        } else if oldest.is_some_and(|oldest| label.made < oldest) {
+            Some(format!("max_age = {}", bounds.max_age))
+        } else if young.is_some_and(|young| label.made > young) {
             None
-        } else if bounds.keep.is_some_and(|keep| kept >= keep) {
-            Some("keep")
+        } else if bounds.keep > 0 && kept >= bounds.keep {
+            Some(format!("keep = {}", bounds.keep))
         } else if bounds
             .max_total
-            .is_some_and(|most| total.saturating_add(archive.bytes) > most)
+            .bound()
+            .is_some_and(|most| total.saturating_add(bytes) > most)
         {
-            Some("max_total")
+            // What is older than one that has no room has none either: no gap is left.
+            total = u64::MAX;
+            Some(format!("max_total = {}", bounds.max_total))
         } else {
             None
         };
-        match why {
-            Some(why) => {
-                gone.push(Surplus {
-                    path: archive.path,
-                    bytes: archive.bytes,
-                    why,
-                });
-                // What is older than one that has no room has none either: no gap is left.
-                if why == "max_total" {
-                    total = u64::MAX;
-                }
-            }
+        match limit {
+            Some(limit) => gone.push(Surplus { path, bytes, limit }),
             None => {
                 kept += 1;
-                total = total.saturating_add(archive.bytes);
+                total = total.saturating_add(bytes);
             }
         }
     }

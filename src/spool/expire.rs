@@ -6,20 +6,11 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::archive::retention::{self, Bounds, ClockDoubt, RetentionPlan, Surplus};
+use crate::archive::retention::{self, ClockDoubt, RetentionPlan, Surplus};
 use crate::config::Archive;
 use crate::error::{Category, Error};
 use crate::spool::context::RunMode;
 use crate::spool::report::BatchReport;
-
-pub fn expiry_bounds(archive: &Archive) -> Bounds {
-    Bounds {
-        keep: usize::try_from(archive.keep).ok().filter(|keep| *keep > 0),
-        min_age: archive.min_age.bound(),
-        max_age: archive.max_age.bound(),
-        max_total: archive.max_total.bound(),
-    }
-}
 
 /// Removes the archives of `user` in `dir` that are too many at `now`, when this run began; first it says which, in `report` and in the log.
 /// `newest`, which this run makes, stays. Nothing is removed where the clock cannot be believed.
@@ -35,14 +26,13 @@ pub fn remove_expired(
     mode: RunMode,
     report: &BatchReport,
 ) -> Result<(), Error> {
-    let surplus = match retention::decide_retention(dir, user, newest, expiry_bounds(archive), now)? {
+    let surplus = match retention::decide_retention(dir, user, newest, archive, now)? {
         RetentionPlan::Remove(surplus) => surplus,
         RetentionPlan::Doubt(doubt) => return Err(in_doubt(dir, &doubt)),
     };
-    for Surplus { path, bytes, why } in &surplus {
-        let limit = limit(archive, why);
+    for Surplus { path, bytes, limit } in &surplus {
         let path = path.display().to_string();
-        report.removed_archive(&path, *bytes, &limit, mode);
+        report.removed_archive(&path, *bytes, limit, mode);
         if mode == RunMode::Execute {
             tracing::warn!(action = "remove-archive", user, archive = path, bytes, note = limit);
         }
@@ -59,15 +49,6 @@ pub fn remove_expired(
         }
     }
     failed.map_or(Ok(()), Err)
-}
-
-/// The bound, as the configuration has it.
-fn limit(archive: &Archive, why: &str) -> String {
-    match why {
-        "keep" => format!("keep = {}", archive.keep),
-        "max_age" => format!("max_age = {}", archive.max_age),
-        _ => format!("max_total = {}", archive.max_total),
-    }
 }
 
 fn in_doubt(dir: &Path, doubt: &ClockDoubt) -> Error {

@@ -1,16 +1,23 @@
 use super::{
-    ArchiveLabel, Bounds, ClockDoubt, KeptArchive, RetentionPlan, archive_name, decide_retention, doubt, read_name,
-    surplus,
+    ArchiveLabel, ClockDoubt, KeptArchive, RetentionPlan, archive_name, decide_retention, doubt, read_name, surplus,
 };
-use crate::config::ArchiveFormat;
+use crate::config::value::{Age, Size};
+use crate::config::{Archive, ArchiveFormat};
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use time::OffsetDateTime;
 
 fn date(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or_else(|e| unreachable!("{e}"))
+}
+
+fn kept_by_number(keep: u32) -> Archive {
+    Archive {
+        keep,
+        min_age: Age::NONE,
+        ..Archive::default()
+    }
 }
 
 #[test]
@@ -55,31 +62,29 @@ fn a_name_that_was_made_is_read_and_no_other() {
 #[test]
 fn the_oldest_go_and_the_newest_never() {
     const DAY: i64 = 86400;
-    let bounds = |keep, days: Option<u64>, max_total| Bounds {
+    let bounds = |keep, days: u64, max_total| Archive {
         keep,
-        max_age: days.map(|days| Duration::from_secs(days * 86400)),
-        max_total,
-        min_age: None,
+        max_age: Age::seconds(days * 86400),
+        max_total: Size::from_bytes(max_total),
+        ..kept_by_number(0)
     };
-    let young = |days: u64, bounds| Bounds {
-        min_age: Some(Duration::from_secs(days * 86400)),
+    let young = |days: u64, bounds| Archive {
+        min_age: Age::seconds(days * 86400),
         ..bounds
     };
     // One a day, the last on day 5, of 10 bytes each.
-    let cases: [(Bounds, &[i64]); 13] = [
-        (bounds(None, None, None), &[]),
-        (bounds(Some(6), None, None), &[]),
-        (bounds(Some(2), None, None), &[0, 1, 2, 3]),
-        (bounds(Some(0), None, None), &[0, 1, 2, 3, 4]),
-        (bounds(None, Some(3), None), &[0, 1]),
-        (bounds(None, Some(0), None), &[0, 1, 2, 3, 4]),
-        (bounds(None, None, Some(35)), &[0, 1, 2]),
-        (bounds(None, None, Some(5)), &[0, 1, 2, 3, 4]),
-        (bounds(Some(5), Some(3), Some(39)), &[0, 1, 2]),
-        (young(3, bounds(Some(1), None, None)), &[0, 1, 2]),
-        (young(9, bounds(Some(1), None, Some(1))), &[]),
-        (young(2, bounds(None, None, Some(1))), &[0, 1, 2, 3]),
-        (young(9, bounds(None, Some(3), None)), &[0, 1]),
+    let cases: [(Archive, &[i64]); 11] = [
+        (bounds(0, 0, 0), &[]),
+        (bounds(6, 0, 0), &[]),
+        (bounds(2, 0, 0), &[0, 1, 2, 3]),
+        (bounds(0, 3, 0), &[0, 1]),
+        (bounds(0, 0, 35), &[0, 1, 2]),
+        (bounds(0, 0, 5), &[0, 1, 2, 3, 4]),
+        (bounds(5, 3, 39), &[0, 1, 2]),
+        (young(3, bounds(1, 0, 0)), &[0, 1, 2]),
+        (young(9, bounds(1, 0, 1)), &[]),
+        (young(2, bounds(0, 0, 1)), &[0, 1, 2, 3]),
+        (young(9, bounds(0, 3, 0)), &[0, 1]),
     ];
     let path = |day: i64| PathBuf::from(format!("{day}"));
     for (bounds, want) in cases {
@@ -92,7 +97,7 @@ fn the_oldest_go_and_the_newest_never() {
             path: path(day),
             bytes: 10,
         });
-        let gone = surplus(archives.to_vec(), &path(5), bounds, 5 * DAY);
+        let gone = surplus(archives.to_vec(), &path(5), &bounds, 5 * DAY);
         let gone: Vec<PathBuf> = gone.into_iter().map(|gone| gone.path).collect();
         let want: Vec<PathBuf> = want.iter().map(|day| path(*day)).collect();
         assert_eq!(gone, want, "{bounds:?}");
@@ -110,11 +115,12 @@ fn the_one_just_made_stays_even_when_the_clock_went_back() {
         path: PathBuf::from(made.to_string()),
         bytes: 10,
     };
-    let bounds = Bounds {
-        keep: Some(1),
-        ..Bounds::default()
-    };
-    let gone = surplus(vec![kept(50), kept(20), kept(40)], Path::new("20"), bounds, 20);
+    let gone = surplus(
+        vec![kept(50), kept(20), kept(40)],
+        Path::new("20"),
+        &kept_by_number(1),
+        20,
+    );
     let gone: Vec<_> = gone.into_iter().map(|gone| gone.path).collect();
     assert_eq!(gone, [PathBuf::from("40"), PathBuf::from("50")]);
 }
@@ -172,13 +178,10 @@ fn only_archives_of_this_user_are_removed() {
     }
     assert!(std::fs::create_dir(path("a-20190101T000000Z.gz")).is_ok());
     assert!(symlink(path("a"), path("a-20180101T000000Z.gz")).is_ok());
-    let bounds = Bounds {
-        keep: Some(1),
-        ..Bounds::default()
-    };
     let newest = path("a-20210101T000000Z.zst");
     let now = date(1_609_459_200 + 10 * 86400);
-    let decision = decide_retention(dir.path(), "a", &newest, bounds, now).unwrap_or_else(|e| unreachable!("{e}"));
+    let decision =
+        decide_retention(dir.path(), "a", &newest, &kept_by_number(1), now).unwrap_or_else(|e| unreachable!("{e}"));
     let RetentionPlan::Remove(gone) = decision else {
         unreachable!("{decision:?}")
     };
