@@ -31,7 +31,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let is_postmaster = Address::parse(admin).is_some_and(|admin| admin.local().eq_ignore_ascii_case(POSTMASTER));
     if !is_postmaster && !host.alias_files.is_empty() && is_lost(&host.find_ends(POSTMASTER)) {
         let what = "no such user or alias: reports and complaints of other hosts are bounced";
-        let finding = Check::Admin.about(POSTMASTER).warning(what);
+        let finding = Check::Admin.about(POSTMASTER).note(what);
         found.push(finding.remedy(new_alias(host, "postmaster: root")));
     }
     found.extend(host.alias_files.iter().filter_map(|path| stale(host, path)));
@@ -83,7 +83,7 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
                 let what = format!("no such user or alias: {name}");
                 found.push(match &host.unseen {
                     None => topic.error(format!("{what}: {lost}"), new_alias(host, &format!("{name}: root"))),
-                    Some(why) => topic.warning(format!("{what}, as far as can be seen ({why}): if so, {lost}")),
+                    Some(why) => topic.note(format!("{what}, as far as can be seen ({why}): if so, {lost}")),
                 });
             }
             End::Circle(name) => {
@@ -179,7 +179,7 @@ fn stale(host: &HostFacts, path: &Path) -> Option<Finding> {
         Ok(made) if made >= written => None,
         Ok(_) => {
             let what = "it was changed after its table was made: Postfix does not see that yet";
-            Some(topic.warning(what).remedy(remedy))
+            Some(topic.warning(what, remedy))
         }
         Err(_) => {
             let what = "its table is missing: Postfix defers the mail of every local name that no earlier table has";

@@ -11,9 +11,6 @@ use crate::error::{Category, Error};
 use crate::sys::{account, alias_account};
 
 /// Examines it.
-///
-/// # Errors
-/// When no alias is called so.
 pub fn examine(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     account::refuse_no_name(name)?;
     let host = HostFacts::look(DoctorScope::Host, everywhere);

@@ -30,7 +30,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     if found.len() > MOST_NAMES {
         let what = format!("{} more forward without spoolguard", found.len() - MOST_NAMES);
         found.truncate(MOST_NAMES);
-        found.push(Check::Aliases.about("aliases").warning(what).remedy(HOW));
+        found.push(Check::Aliases.about("aliases").warning(what, HOW));
     }
     found.extend(
         host.aliases
@@ -78,7 +78,7 @@ fn forward(host: &HostFacts, subject: &str, to: &[String]) -> Option<Finding> {
             "it forwards to {} without spoolguard: nobody notices when that address is dead",
             away.join(" and ")
         );
-        Check::Aliases.about(subject).warning(what).remedy(HOW)
+        Check::Aliases.about(subject).warning(what, HOW)
     })
 }
 

@@ -97,7 +97,7 @@ pub fn of_directory(dir: &Path, name: &str, runner: &str) -> Finding {
         Ok(_) => topic.ok("it has a place for what is kept"),
         Err(_) if !account::is_root() => Check::LeftOut
             .about(subject)
-            .warning("its directory can be examined by root and its owner alone"),
+            .note("its directory can be examined by root and its owner alone"),
         Err(e) => topic.error(
             format!("{e}: its mail stays in the MTA's queue"),
             format!("chown -R {runner} {0} && chmod go-w {0}", quote_path(&dir.join(name))),

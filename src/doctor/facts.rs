@@ -232,7 +232,7 @@ impl HostFacts {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => {
                     let error = crate::error::Error::io("read", path, &e);
-                    findings.push(Check::LeftOut.about("aliases").warning(error.to_string()));
+                    findings.push(Check::LeftOut.about("aliases").note(error.to_string()));
                     self.unseen = Some(format!("{} cannot be read", path.display()));
                 }
             }
@@ -349,7 +349,7 @@ impl Asker<'_> {
         let topic = Check::LeftOut.about(program.display());
         if !child::is_trusted(&program) {
             let text = "it was not asked: others than root can change it, and this is root";
-            self.findings.push(topic.warning(text));
+            self.findings.push(topic.note(text));
             return None;
         }
         // The instance of Postfix that is meant, where there are several (postfix(1)).
@@ -370,7 +370,7 @@ impl Asker<'_> {
             }
             Err(e) => e.to_string(),
         };
-        self.findings.push(topic.warning(cause));
+        self.findings.push(topic.note(cause));
         None
     }
 }

@@ -12,7 +12,7 @@ use crate::sys::filesystem::{self, FileSystem};
 pub fn examine(dir: &Path, spool: &Mailbox) -> Vec<Finding> {
     match filesystem::find_file_system(dir) {
         Ok(of) => judge(dir, spool, of),
-        Err(e) => vec![topic(dir).warning(Error::io("examine", dir, &e).to_string())],
+        Err(e) => vec![topic(dir).note(Error::io("examine", dir, &e).to_string())],
     }
 }
 
@@ -49,17 +49,16 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
     }
     if of.nfs {
         let what = "it is on NFS: a lock holds only where all hosts lock in the same way and the server knows locks";
-        found.push(topic.warning(what));
+        found.push(topic.note(what));
     }
     found.extend(judge_links(&topic, of.links));
     match of.attributes {
         Some(true) => {}
-        Some(false) => found.push(
-            topic
-                .warning("it has no user attributes: a delivery that is killed may bring its message twice")
-                .remedy("mount it with user_xattr, or use NFS 4.2, ext4, xfs, btrfs, or Linux 6.6 for tmpfs"),
-        ),
-        None => found.push(topic.warning("whether it has user attributes cannot be told")),
+        Some(false) => found.push(topic.warning(
+            "it has no user attributes: a delivery that is killed may bring its message twice",
+            "mount it with user_xattr, or use NFS 4.2, ext4, xfs, btrfs, or Linux 6.6 for tmpfs",
+        )),
+        None => found.push(topic.note("whether it has user attributes cannot be told")),
     }
     if found.is_empty() {
         let what = "it is here, has user attributes, and room";
@@ -78,7 +77,7 @@ fn judge_links(topic: &CheckSubject, links: Option<bool>) -> Option<Finding> {
     let what = format!(
         "it {has} no hard links: a run that is killed while it makes the dotlock without them leaves one that holds mail up for ten minutes"
     );
-    Some(topic.warning(what))
+    Some(topic.note(what))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub fn examine(topic: &CheckSubject, servers: &[Endpoint], user: &str) -> Findin
         ),
         (Some(_), [_, ..]) => {
             let what = format!("a server does not answer, and the others are used: {}", away.join("; "));
-            topic.warning(what)
+            topic.note(what)
         }
         (Some(greeting), []) => examine_recipient(topic, servers, user, greeting),
     }
@@ -53,10 +53,10 @@ fn examine_recipient(topic: &CheckSubject, servers: &[Endpoint], user: &str, gre
     let answers = format!("the LMTP server answers, and has {extensions}");
     match lmtp::ask_room(servers, ("", user), 0, PATIENCE) {
         Ok(None) => topic.ok(format!("{answers}; it takes mail for {user}")),
-        Ok(Some(said)) => topic.warning(format!(
+        Ok(Some(said)) => topic.note(format!(
             "{answers}; the mailbox of {user} is full there, and [quota] when_full decides: {said}"
         )),
-        Err(cause) => topic.warning(format!(
+        Err(cause) => topic.note(format!(
             "{answers}; mail for {user} would wait in the MTA's queue: {cause}"
         )),
     }

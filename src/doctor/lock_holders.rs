@@ -50,7 +50,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         Ok(locks) => found.extend(locks.iter().filter_map(|lock| kernel_lock(lock, &entries))),
         Err(e) => {
             let what = format!("lslocks(8) does not tell who holds them: {e}");
-            found.push(Check::LeftOut.about("kernel locks").warning(what));
+            found.push(Check::LeftOut.about("kernel locks").note(what));
         }
     }
     if found.is_empty() {
@@ -74,7 +74,7 @@ fn dotlock(entry: &DirectoryEntry) -> Option<Finding> {
         age => age_text(age),
     };
     let what = format!("held for {held_for} by {by}");
-    Some(Check::Holder.about(entry.path.display()).warning(what))
+    Some(Check::Holder.about(entry.path.display()).note(what))
 }
 
 fn list_locks() -> io::Result<Vec<HeldLock>> {
@@ -108,7 +108,7 @@ fn kernel_lock(lock: &HeldLock, entries: &[DirectoryEntry]) -> Option<Finding> {
         _ => "a process that lslocks(8) cannot tell".to_owned(),
     };
     let what = format!("its {kind} lock is held by {by}");
-    Some(Check::Holder.about(entry.path.display()).warning(what))
+    Some(Check::Holder.about(entry.path.display()).note(what))
 }
 
 /// Whether a path of the list may mean the file at `path`, whose inode it is.

@@ -19,7 +19,7 @@ fn judge(config: &Config, user: &str, syslog: &Path) -> Option<Finding> {
     let topic = Check::Log.about("[log] to");
     if matches!(config.log.to, LogTo::Stderr) {
         let what = "it is \"stderr\", and MTAs throw away what a delivery prints: nothing says what was diverted";
-        return Some(topic.warning(what).remedy("to = \"auto\", with a syslog daemon"));
+        return Some(topic.warning(what, "to = \"auto\", with a syslog daemon"));
     }
     match &config.log.to {
         LogTo::File(file) => return Some(judge_file(&topic, &file.of(user))),
@@ -35,8 +35,7 @@ fn judge(config: &Config, user: &str, syslog: &Path) -> Option<Finding> {
         syslog.display()
     );
     Some(
-        topic.warning(what)
-            .remedy("start a syslog daemon; in a container: [log] to = \"/var/log/spoolguard/%u.log\", \"postlog\" with Postfix, or a mount of the host's /dev/log"),
+        topic.warning(what, "start a syslog daemon; in a container: [log] to = \"/var/log/spoolguard/%u.log\", \"postlog\" with Postfix, or a mount of the host's /dev/log"),
     )
 }
 
@@ -51,7 +50,7 @@ fn judge_file(topic: &CheckSubject, path: &Path) -> Finding {
     match path.symlink_metadata().or_else(|_| dir.metadata()) {
         Ok(stat) if stat.is_symlink() => {
             let what = format!("{shown} is a symbolic link, which is not followed: nothing is logged");
-            topic.warning(what).remedy("name the file itself")
+            topic.warning(what, "name the file itself")
         }
         Ok(stat) if stat.is_file() => {
             let what = format!("{shown} takes it, for deliveries of uid {}", stat.uid());
@@ -66,7 +65,7 @@ fn judge_file(topic: &CheckSubject, path: &Path) -> Finding {
                 "{shown} is not a file, or cannot be written: nothing says what was diverted or suspended, and why"
             );
             let remedy = format!("make {}, where each user can write", dir.display());
-            topic.warning(what).remedy(remedy)
+            topic.warning(what, remedy)
         }
     }
 }
@@ -81,13 +80,11 @@ fn judge_postlog(topic: &CheckSubject, syslog: &Path) -> Finding {
                 "{} takes lines of root alone, as it is not set-group-ID: nothing says what was diverted or suspended, and why",
                 program.display()
             );
-            topic.warning(what).remedy("to = \"/var/log/spoolguard/%u.log\"")
+            topic.warning(what, "to = \"/var/log/spoolguard/%u.log\"")
         }
         None => {
             let what = "postlog(1) is missing: nothing says what was diverted or suspended, and why";
-            topic
-                .warning(what)
-                .remedy("install Postfix, or to = \"auto\", with a syslog daemon")
+            topic.warning(what, "install Postfix, or to = \"auto\", with a syslog daemon")
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc:
             maildir.display(),
             account.name
         );
-        topic.warning(what).remedy(remedy(&maildir))
+        topic.warning(what, remedy(&maildir))
     })
 }
 

@@ -105,8 +105,7 @@ fn nothing_to_check(name: &str) -> Finding {
     let list = format!("{} spool list {}", program_command(), quote_word(name));
     Check::LeftOut
         .about(format!("user {name}"))
-        .warning(what)
-        .remedy(format!("{list} shows whether the mailbox is right"))
+        .warning(what, format!("{list} shows whether the mailbox is right"))
 }
 
 /// What there is to say of somebody whose home does not answer.
@@ -176,7 +175,7 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
         found.push(
             Check::LeftOut
                 .about("not looked at")
-                .warning("the files of other users, and which processes of theirs hold locks: root sees them"),
+                .note("the files of other users, and which processes of theirs hold locks: root sees them"),
         );
     }
     Ok(found)

@@ -64,12 +64,7 @@ fn shut_out(host: &HostFacts, user: &str) -> Option<Finding> {
         socket.display()
     );
     let remedy = "give the listener mode 0666, or the service a user who may";
-    Some(
-        Check::MailSystem
-            .about("spoolguard policy")
-            .warning(what)
-            .remedy(remedy),
-    )
+    Some(Check::MailSystem.about("spoolguard policy").warning(what, remedy))
 }
 
 /// The MTA that asks spoolguard, as far as can be seen.
@@ -124,9 +119,7 @@ fn service(host: &HostFacts, endpoint: &PolicyEndpoint) -> Option<Finding> {
     };
     let silent = |what: String| match &endpoint.default_action {
         None => topic.error(format!("{what}: Postfix answers 451 to every recipient"), remedy),
-        Some(action) => topic
-            .warning(format!("{what}: Postfix takes {action} for its answer"))
-            .remedy(remedy),
+        Some(action) => topic.warning(format!("{what}: Postfix takes {action} for its answer"), remedy),
     };
     let mut stream = match connect(host, &endpoint.place) {
         Ok(stream) => stream?,
@@ -140,9 +133,10 @@ fn service(host: &HostFacts, endpoint: &PolicyEndpoint) -> Option<Finding> {
     Some(match ask(stream.as_mut()) {
         Err(e) => silent(format!("spoolguard policy does not answer there ({e})")),
         Ok(line) if line != "action=DUNNO" => silent(format!("what answers there is not spoolguard policy: {line:?}")),
-        Ok(_) if endpoint.default_action.is_none() => topic
-            .warning("it answers, but without default_action=DUNNO a program that is missing stops all mail")
-            .remedy("write check_policy_service { SERVICE, timeout=10s, default_action=DUNNO }"),
+        Ok(_) if endpoint.default_action.is_none() => topic.warning(
+            "it answers, but without default_action=DUNNO a program that is missing stops all mail",
+            "write check_policy_service { SERVICE, timeout=10s, default_action=DUNNO }",
+        ),
         Ok(_) => topic.ok("spoolguard policy answers"),
     })
 }

@@ -95,7 +95,7 @@ fn authorized(settings: &Settings, name: &str) -> Option<Finding> {
         }
         if word.contains([':', '/']) {
             let what = format!("it names {word}, which was not looked at: whether {name} may submit mail is not known");
-            return Some(topic.warning(what));
+            return Some(topic.note(what));
         }
     }
     let what = format!("it does not name {name}: nothing of this user is forwarded");

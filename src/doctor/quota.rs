@@ -31,11 +31,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     if found.len() > MOST_NAMES {
         let what = format!("{} more mailboxes are nearly full", found.len() - MOST_NAMES);
         found.truncate(MOST_NAMES);
-        found.push(
-            topic
-                .warning(what)
-                .remedy(format!("{} spool list, which names them all", program_command())),
-        );
+        found.push(topic.warning(what, format!("{} spool list, which names them all", program_command())));
     }
     found.extend(mailboxes().filter_map(growing));
     found.extend(rcpt_check::judge(&host.config, policy_service::asking_mta(host)));
@@ -71,7 +67,7 @@ fn fullness(config: &Config, entry: &DirectoryEntry) -> Option<Finding> {
     (bytes >= nearly).then(|| {
         let (used, limit) = (size_text(bytes), size_text(limit_bytes));
         let what = format!("it is {percent}% full: {used} of {limit}");
-        topic.warning(what).remedy(remedy)
+        topic.warning(what, remedy)
     })
 }
 
@@ -95,9 +91,7 @@ fn growing(entry: &DirectoryEntry) -> Option<Finding> {
             let remedy = format!("put spoolguard in place of the forward of {name}; {list}");
             topic.error(format!("{what}: mail goes round"), remedy)
         }
-        false => topic
-            .warning(format!("{what}: a program writes to it, or mail goes round"))
-            .remedy(list),
+        false => topic.warning(format!("{what}: a program writes to it, or mail goes round"), list),
     })
 }
 

@@ -85,7 +85,7 @@ mod tests {
     fn errors_come_first_and_what_passed_is_counted() {
         let findings = [
             Check::Locks.about("procmail").ok("it takes dotlock"),
-            Check::Rights.about("/var/mail").warning("users\u{1b} cannot"),
+            Check::Rights.about("/var/mail").note("users\u{1b} cannot"),
             Check::Submit.about("sendmail").error("there is none", "install one"),
         ];
         let text = |shown, colours| {

@@ -107,8 +107,7 @@ pub fn procmail_shell(account: &Account, rc: &Path, text: &str) -> Option<Findin
         );
         Check::Procmailrc
             .about(rc.display())
-            .warning(what)
-            .remedy("write SHELL=/bin/sh at its top")
+            .warning(what, "write SHELL=/bin/sh at its top")
     })
 }
 

@@ -90,5 +90,5 @@ pub fn of_user(host: &HostFacts, account: &Account) -> Option<Finding> {
         return Some(topic.ok("its redirects pass the guard"));
     }
     let what = "it redirects mail without spoolguard: nobody notices when the address is dead, and its bounces go to the senders";
-    Some(topic.warning(what).remedy(HOW))
+    Some(topic.warning(what, HOW))
 }

@@ -56,7 +56,7 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
     let entries = match directory::read_entries(dir) {
         Ok(entries) => entries,
         Err(e) => {
-            return vec![Check::LeftOut.about(dir.display()).warning(e.to_string())];
+            return vec![Check::LeftOut.about(dir.display()).note(e.to_string())];
         }
     };
     let people = Directory::read();
@@ -97,7 +97,7 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
 }
 
 fn of_problem(topic: &CheckSubject, problem: RowProblem) -> Finding {
-    let finding = topic.warning(problem.what);
+    let finding = topic.note(problem.what);
     let finding = match (problem.weight, problem.advice) {
         (_, None) => finding,
         (_, Some(advice)) => finding.remedy(advice),
@@ -147,8 +147,11 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
         true => String::new(),
         false => format!("install spoolguard setgid {group}, or "),
     };
-    Some(topic.warning(what).remedy(format!(
-        "{setgid}make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
-        quote_path(dir)
-    )))
+    Some(topic.warning(
+        what,
+        format!(
+            "{setgid}make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
+            quote_path(dir)
+        ),
+    ))
 }

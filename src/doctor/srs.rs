@@ -76,7 +76,7 @@ fn secrets(path: &Path) -> Finding {
     }
     if stat.mode() & 0o004 != 0 {
         let what = "every user can read it, and make addresses that are taken for ours";
-        return topic.warning(what).remedy(format!("chmod o-r {quoted}"));
+        return topic.warning(what, format!("chmod o-r {quoted}"));
     }
     topic.ok("the SRS secrets can be used")
 }

@@ -33,9 +33,7 @@ fn on_nfs(topic: &CheckSubject, dir: &Path) -> Finding {
         "{} is on NFS: several hosts share what is remembered only where the server keeps locks, and mail waits while it is away",
         dir.display()
     );
-    topic
-        .warning(what)
-        .remedy("state_dir = \"/var/lib/spoolguard/%u\", on a local disk")
+    topic.warning(what, "state_dir = \"/var/lib/spoolguard/%u\", on a local disk")
 }
 
 fn of_place(topic: &CheckSubject, dir: Option<&Path>, account: &Account) -> Finding {

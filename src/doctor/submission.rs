@@ -23,7 +23,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         found.push(
             Check::Configuration
                 .about("[quota] when_full")
-                .warning("it is \"refuse\": mail for a full mailbox is bounced, on purpose"),
+                .note("it is \"refuse\": mail for a full mailbox is bounced, on purpose"),
         );
     }
     found
@@ -66,17 +66,17 @@ fn program(path: &Path) -> Finding {
         return topic.error(what, "take NoNewPrivileges= out of the unit that starts it");
     }
     if let Some(lacks) = kind.missing_feature() {
-        return topic
-            .warning(format!("{whose}: {lacks}"))
-            .remedy("install an MTA with a queue that takes any sender, such as Postfix or Exim");
+        return topic.warning(
+            format!("{whose}: {lacks}"),
+            "install an MTA with a queue that takes any sender, such as Postfix or Exim",
+        );
     }
     match procfs::listens_at(SMTP) {
         Some(true) => topic.ok(format!("{whose}, and something listens at port {SMTP}")),
-        Some(false) => topic
-            .warning(format!(
-                "{whose}, and nothing listens at port {SMTP}: if the MTA is not running, mail stays in its queue"
-            ))
-            .remedy("see whether it runs: mailq"),
+        Some(false) => topic.warning(
+            format!("{whose}, and nothing listens at port {SMTP}: if the MTA is not running, mail stays in its queue"),
+            "see whether it runs: mailq",
+        ),
         None => topic.ok(whose),
     }
 }
@@ -97,7 +97,5 @@ fn outbox(dir: &Path) -> Finding {
         let remedy = format!("make it a directory that users may write to: {}", quote_path(dir));
         return topic.error(what, remedy);
     }
-    topic.warning(
-        "what would be sent is kept there, and nobody sends it; every user's run has to be able to write there",
-    )
+    topic.note("what would be sent is kept there, and nobody sends it; every user's run has to be able to write there")
 }

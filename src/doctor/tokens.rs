@@ -61,14 +61,12 @@ fn homecoming(account: &Account, test: TokenTest, routing: Routing) -> Finding {
     match routing {
         Routing::Refused(said) => {
             let what = "the sender is the user, and the MTA does not deliver such addresses";
-            about.warning(format!("{state}: {what}: {said}")).remedy(remedy)
+            about.warning(format!("{state}: {what}: {said}"), remedy)
         }
         Routing::Delivered | Routing::Unknown if test.sent_at.is_none() => {
             about.ok(format!("{state}, and until then the sender is the user"))
         }
-        Routing::Delivered | Routing::Unknown => {
-            about.warning(format!("{state}: the sender is the user")).remedy(remedy)
-        }
+        Routing::Delivered | Routing::Unknown => about.warning(format!("{state}: the sender is the user"), remedy),
     }
 }
 
@@ -147,6 +145,6 @@ fn ignored_sender(host: &HostFacts, config: &Config, account: &Account) -> Optio
             account.name
         );
         let about = Check::MailSystem.about("Exim's untrusted_set_sender");
-        about.warning(what).remedy("untrusted_set_sender = *")
+        about.warning(what, "untrusted_set_sender = *")
     })
 }

@@ -108,9 +108,7 @@ pub fn user_database() -> Vec<Finding> {
         .into_iter()
         .map(|(uid, names)| {
             let finding = format!("{} share uid {uid}", names.join(", "));
-            Check::Users.about(PASSWD).warning(finding).remedy(
-            "give each a uid, or say --user NAME wherever spoolguard is started: without a name mail for them waits",
-        )
+            Check::Users.about(PASSWD).warning(finding, "give each a uid, or say --user NAME wherever spoolguard is started: without a name mail for them waits")
         });
     let sources = name_service::database_sources("passwd").unwrap_or_default();
     let away = name_service::remote_sources(&sources).map(|source| {
@@ -133,7 +131,7 @@ pub fn check_name_service(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
-    let failed = |cause: String| vec![Check::LeftOut.about(format!("user {name}")).warning(cause)];
+    let failed = |cause: String| vec![Check::LeftOut.about(format!("user {name}")).note(cause)];
     match child::output_of_command(command, &arguments, &variables, Streams::Both, RUN_TIME) {
         Err(e) => failed(e.to_string()),
         Ok(answer) => match answer

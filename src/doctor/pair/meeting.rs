@@ -60,9 +60,6 @@ impl Drop for MeetingPlace {
 
 impl<'a> Meeting<'a> {
     /// Waits for the other host, or goes to where it waits.
-    ///
-    /// # Errors
-    /// When the directory cannot be used, or the other host does not come.
     pub fn begin(dir: &Path, locks: &str, deadline: &'a Deadline) -> Result<Self, Error> {
         let path = dir.join(PLACE);
         let role = match DirBuilder::new().mode(0o700).create(&path) {
@@ -119,9 +116,6 @@ impl<'a> Meeting<'a> {
     }
 
     /// Says how a step ended here, and waits until it has ended there.
-    ///
-    /// # Errors
-    /// When the other host does not go on.
     pub fn step(&mut self, end: StepEnd) -> Result<(), Error> {
         self.own.steps.push(end);
         let steps = self.own.steps.len();
@@ -132,9 +126,6 @@ impl<'a> Meeting<'a> {
     }
 
     /// Takes leave. The first host waits for the second, and removes everything.
-    ///
-    /// # Errors
-    /// When the other host does not go on.
     pub fn end(mut self) -> Result<(), Error> {
         match self.role {
             PairRole::First => self.step(StepEnd::Idle),

@@ -19,9 +19,6 @@ use crate::error::Error;
 use crate::sys::account;
 
 /// Runs this host's part.
-///
-/// # Errors
-/// When the directory cannot be used, or the other host does not come or goes away.
 pub fn examine(dir: &Path, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     let deadline = deliver::begin_run()?;
     let owners = account::find_runner().trusted_owners();
@@ -73,7 +70,7 @@ fn findings(
         trial
             .causes()
             .iter()
-            .map(|cause| topic.warning(format!("{}: {cause}", own.host))),
+            .map(|cause| topic.note(format!("{}: {cause}", own.host))),
     );
     found.sort_by_key(|finding| finding.level);
     found

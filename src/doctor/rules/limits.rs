@@ -65,8 +65,7 @@ fn message_size(settings: &Settings, needs: Needs) -> Option<Finding> {
     Some(
         Check::Limits
             .about("Postfix's message_size_limit")
-            .warning(what)
-            .remedy(remedy),
+            .warning(what, remedy),
     )
 }
 
@@ -124,7 +123,7 @@ fn exim_pipe(name: &str, settings: &Settings, needs: Needs) -> Vec<Finding> {
     }
     if settings.get("freeze_signal") == Some("no") {
         let what = "without freeze_signal, mail is bounced when spoolguard is killed";
-        found.push(topic.warning(what).remedy(format!("in {name}: freeze_signal")));
+        found.push(topic.warning(what, format!("in {name}: freeze_signal")));
     }
     if found.is_empty() {
         found.push(topic.ok("it waits long enough, and 75 defers"));

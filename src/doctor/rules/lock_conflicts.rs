@@ -93,7 +93,7 @@ fn clash(habit: &LockConvention, habits: &[LockConvention]) -> Option<Finding> {
         topic.ok(text)
     } else if longest < LONG_SECONDS {
         let text = format!("{order}: they can stop each other for {longest} s");
-        topic.warning(text).remedy(habit.set_by)
+        topic.warning(text, habit.set_by)
     } else if longest == u64::MAX {
         wrong(format!("{order}: they can stop each other for good"))
     } else {

@@ -93,7 +93,7 @@ impl PostfixService {
             {
                 let what = "it does not learn the recipient, by which a loop is known";
                 let remedy = "write --recipient ${recipient} behind the command";
-                found.push(topic.warning(what).remedy(remedy));
+                found.push(topic.warning(what, remedy));
             }
             GuardJob::Deliver | GuardJob::Forward(_) => {}
             GuardJob::Filter | GuardJob::Other(_) | GuardJob::Nothing => {
@@ -106,7 +106,7 @@ impl PostfixService {
         if self.names(&["-d", "--user"]) && !self.names(&["--config"]) && !state_dir.contains("%u") {
             let what = format!("all its users share one state directory, that of {}", self.user);
             let remedy = "in /etc/spoolguard.toml: state_dir = \"/var/lib/spoolguard/%u\", a directory of that user";
-            found.push(topic.warning(what).remedy(remedy));
+            found.push(topic.warning(what, remedy));
         }
         if found.is_empty() {
             found.push(topic.ok("it runs spoolguard"));
@@ -120,7 +120,7 @@ impl PostfixService {
         if !self.names(&["-f", "--sender"]) && !self.flags.contains(['F', 'R']) {
             let what = "it does not learn the envelope sender, by which a bounce is known";
             let remedy = "write --sender ${sender} behind the command, or flags=R";
-            found.push(topic.warning(what).remedy(remedy));
+            found.push(topic.warning(what, remedy));
         }
         let limit = format!("{}_destination_recipient_limit", self.name);
         let expands = self.words.iter().any(|word| {

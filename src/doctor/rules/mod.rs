@@ -138,11 +138,16 @@ impl CheckSubject {
         }
     }
 
-    pub fn warning(&self, finding: impl Into<String>) -> Finding {
+    /// Makes a warning where nothing is to be done.
+    pub fn note(&self, finding: impl Into<String>) -> Finding {
         Finding {
             level: Level::Warning,
             ..self.ok(finding)
         }
+    }
+
+    pub fn warning(&self, finding: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        self.note(finding).remedy(remedy)
     }
 
     pub fn error(&self, finding: impl Into<String>, remedy: impl Into<String>) -> Finding {

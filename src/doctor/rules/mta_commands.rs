@@ -17,7 +17,7 @@ pub fn judge_postfix(settings: &Settings) -> Vec<Finding> {
         found.push(
             Check::MailSystem
                 .about("Postfix's forward_path")
-                .warning("it is empty: no .forward is read"),
+                .note("it is empty: no .forward is read"),
         );
     }
     found
@@ -91,7 +91,7 @@ fn allowed_commands(settings: &Settings, runs_guard: bool) -> Option<Finding> {
     Some(match must_allow(settings, "forward") {
         None => topic.ok("commands in a .forward are run"),
         // Where Postfix runs us itself, nobody needs that.
-        Some(remedy) if runs_guard => topic.warning(what).remedy(remedy),
+        Some(remedy) if runs_guard => topic.warning(what, remedy),
         Some(remedy) => topic.error(what, remedy),
     })
 }
@@ -120,7 +120,7 @@ pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Findi
                 "put the command into that user's .forward, and take it out of the aliases".to_owned()
             }
         };
-        found.push(topic.warning(what).remedy(remedy));
+        found.push(topic.warning(what, remedy));
     }
     found
 }

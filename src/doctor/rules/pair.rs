@@ -163,7 +163,7 @@ pub fn judge(topic: &CheckSubject, first: &PairLine, second: &PairLine, clocks_a
         let seconds = clocks_apart_ms.abs() / 1000;
         let what =
             format!("the clocks of the hosts are {seconds} seconds apart: dotlocks grow stale too soon or too late");
-        found.push(topic.warning(what).remedy("let both keep time by NTP"));
+        found.push(topic.warning(what, "let both keep time by NTP"));
     }
     if first.boot == second.boot {
         found.push(topic.ok("both run under one kernel, such as containers do: other machines may see less"));
@@ -199,7 +199,7 @@ fn judge_method(topic: &CheckSubject, method: LockMethod, first: &PairLine, seco
         };
         let finding = match is_taken {
             true => topic.error(format!("{what}: {}", consequence(sight)), remedy(method)),
-            false => topic.warning(format!("{what}; {}", without(method))),
+            false => topic.note(format!("{what}; {}", without(method))),
         };
         if !found.contains(&finding) {
             found.push(finding);

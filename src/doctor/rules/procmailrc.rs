@@ -120,7 +120,7 @@ pub fn judge_recipes(path: &str, text: &str, is_here: &dyn Fn(&str) -> bool) -> 
                 found.extend(unguarded.map(|to| plain(&here, &to, has_guard)));
             }
             Statement::Assignment(name, value) if name == "INCLUDERC" => {
-                found.push(here.warning(format!("it reads {value}, which was not looked at")));
+                found.push(here.note(format!("it reads {value}, which was not looked at")));
             }
             Statement::Assignment(..) | Statement::End => {}
         }
@@ -158,7 +158,7 @@ fn bounces_pass_by(topic: &CheckSubject, all: &[PlacedStatement]) -> Option<Find
     let what = "bounces about this forward do not meet its conditions: spoolguard does not see them, recovers no message from them and \
                 suspends nothing";
     let remedy = format!("let | /usr/bin/spoolguard deliver take the rest, as {EXAMPLE} shows");
-    forward.map(|line| topic.at_line(*line).warning(what).remedy(remedy))
+    forward.map(|line| topic.at_line(*line).warning(what, remedy))
 }
 
 fn plain(here: &CheckSubject, to: &str, has_guard: bool) -> Finding {
@@ -237,13 +237,13 @@ fn ending(here: &CheckSubject, recipe: &Recipe, behind: &[PlacedStatement]) -> O
         }
         (Some("$?"), true) => {
             let what = "with EXITCODE=$? mail is bounced when spoolguard is missing or killed";
-            Some(here.warning(what).remedy("EXITCODE=75"))
+            Some(here.warning(what, "EXITCODE=75"))
         }
         (Some(_), true) => None,
         _ => {
             let remedy = format!("put EXITCODE=75 and HOST=stop below it, as {EXAMPLE} shows");
             let what = "what spoolguard defers goes into the mailbox instead";
-            Some(here.warning(what).remedy(remedy))
+            Some(here.warning(what, remedy))
         }
     }
 }

@@ -121,8 +121,7 @@ pub fn judge(subject: &str, messages: &[QueuedMessage], again: &str) -> Vec<Find
         found.push(
             Check::Queue
                 .about(subject)
-                .warning(what)
-                .remedy("see whom they are for: mailq"),
+                .warning(what, "see whom they are for: mailq"),
         );
     }
     if found.is_empty() {

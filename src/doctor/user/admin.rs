@@ -27,7 +27,7 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, handling: &
             "it is {}, whose own mail is guarded: what is diverted stays with that user, and the next is kept there too",
             account.name
         );
-        let finding = topic.warning(what);
+        let finding = topic.note(what);
         found.push(finding.remedy("set admin to somebody whose mail is not forwarded"));
     }
     for to in &handling.destinations {
@@ -57,7 +57,7 @@ fn goes_on(topic: &CheckSubject, from: &str, to: &str) -> Finding {
         return topic.error(what, "set admin to somebody whose mail is not forwarded");
     }
     let what = format!("{from}, whose mail it is, forwards to {to}: if {to} is guarded, what is diverted comes back");
-    topic.warning(what)
+    topic.note(what)
 }
 
 fn admin_mbox(config: &Config, account: &Account, handling: &MailHandling) -> Option<Finding> {
@@ -66,7 +66,7 @@ fn admin_mbox(config: &Config, account: &Account, handling: &MailHandling) -> Op
     let store = config.mailbox.location.of(&account.name, account.home.as_deref());
     if store.is_ok_and(|store| store.path() == Some(path)) {
         let what = format!("it is the mailbox of {}, whose own reports go there, too", account.name);
-        return Some(topic.warning(what));
+        return Some(topic.note(what));
     }
     if handling.hooks.is_empty() {
         return None;

@@ -114,7 +114,7 @@ fn not_read(check: Check, path: &Path, cause: &str, guarded: bool) -> Finding {
             format!("it runs spoolguard, but no MTA reads it: {cause}"),
             "put it where mail comes by, such as .forward, or let the MTA start procmail: /usr/share/doc/spoolguard/docs/src/procmail.md",
         ),
-        false => topic.warning(format!("no MTA reads it: {cause}")),
+        false => topic.note(format!("no MTA reads it: {cause}")),
     }
 }
 
@@ -231,7 +231,7 @@ fn read(path: &Path, found: &mut Vec<Finding>) -> Option<String> {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
         Err(e) => {
             let text = Error::io("read", path, &e).to_string();
-            found.push(Check::LeftOut.about(path.display()).warning(text));
+            found.push(Check::LeftOut.about(path.display()).note(text));
             None
         }
     }
@@ -275,7 +275,7 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
         | SendmailKind::Dma
         | SendmailKind::Other => {
             let what = format!("{who}: many MTAs ignore it, or leave all mail in the queue");
-            Some(check.about(name).warning(what).remedy(remedy))
+            Some(check.about(name).warning(what, remedy))
         }
     }
 }

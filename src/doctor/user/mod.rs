@@ -75,7 +75,7 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
                 found.push(
                     Check::Configuration
                         .about(format!("configuration of {}", account.name))
-                        .warning(format!(
+                        .note(format!(
                             "users_may_set does not name {}: without effect",
                             loaded.ignored.join(", ")
                         )),
@@ -108,7 +108,7 @@ fn suspended(config: &Config, account: &Account) -> Option<Finding> {
     let what = format!("suspended, and mail is kept: {}", named.collect::<Vec<_>>().join(", "));
     let topic = Check::Forward.about(format!("forwards of {}", account.name));
     let remedy = format!("{} status --user {}", program_command(), quote_word(&account.name));
-    (!suspended.is_empty()).then(|| topic.warning(what).remedy(remedy))
+    (!suspended.is_empty()).then(|| topic.warning(what, remedy))
 }
 
 fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
