@@ -22,9 +22,6 @@ pub struct Inventory {
 }
 
 /// Reads all of an archive.
-///
-/// # Errors
-/// When it cannot be read, is damaged or no archive at all.
 pub fn take_inventory(archive: &File) -> io::Result<Inventory> {
     let mut inventory = Inventory::default();
     unpack_archive(archive, |content, bytes| {

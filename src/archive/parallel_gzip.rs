@@ -76,9 +76,6 @@ impl<W: Write> Blocks<W> {
     }
 
     /// Compresses what is left, and gives back where it was written to.
-    ///
-    /// # Errors
-    /// When compressing or writing fails.
     pub fn finish(mut self) -> io::Result<W> {
         // Nothing at all is a gzip file too.
         if !self.block.is_empty() || !self.begun {

@@ -104,9 +104,6 @@ impl Drop for PartFile {
 
 impl ArchiveDir {
     /// Makes the directory, if it is not there, and removes what killed runs left of archives whose names begin with `prefix`.
-    ///
-    /// # Errors
-    /// When it cannot be made or read.
     pub fn open(&self, prefix: &str) -> Result<(), Error> {
         make_private_dir(&self.dir).map_err(|e| e.hint(ELSEWHERE))?;
         self.refuse_shared().map_err(|e| e.hint(ELSEWHERE))?;
@@ -129,9 +126,6 @@ impl ArchiveDir {
     }
 
     /// Refuses a directory that others may write to: they could make files that look like archives, for which retention would remove real ones.
-    ///
-    /// # Errors
-    /// When it is one.
     pub fn refuse_shared(&self) -> Result<(), Error> {
         let own = Uid::effective().as_raw();
         let owner = self.owner.map_or(own, |(uid, _)| uid);
@@ -139,9 +133,6 @@ impl ArchiveDir {
     }
 
     /// Refuses when there is no room for so many bytes beside what has to stay free.
-    ///
-    /// # Errors
-    /// When there is no room, or the file system cannot be asked.
     pub fn refuse_full(&self, bytes: u64) -> Result<(), Error> {
         let dir = File::open(&self.dir).map_err(|e| Error::io("open", &self.dir, &e))?;
         let free = filesystem::free_bytes(&self.dir, &dir)?;
@@ -162,9 +153,6 @@ impl ArchiveDir {
 
     /// Writes an archive for `place` of `member.bytes` bytes that `from` reads, and reads it back. `step` is told how many bytes were read back, and
     /// may stop it.
-    ///
-    /// # Errors
-    /// When it cannot be written, or holds something else than was read.
     pub fn write(
         &self,
         place: &Path,
@@ -239,9 +227,6 @@ impl VerifiedArchive {
     }
 
     /// Gives it its name, and makes that last. An archive that has that name already is left alone.
-    ///
-    /// # Errors
-    /// When there is one, or it cannot be named.
     pub fn publish(mut self) -> Result<PublishedArchive, Error> {
         let place = &self.place;
         let fail = |e: io::Error| Error::io("name archive", place, &e);

@@ -32,9 +32,6 @@ pub enum ArchiveContent {
 }
 
 /// Reads the archive and hands each file in it to `visit`, with its bytes; what that does not read is skipped.
-///
-/// # Errors
-/// When the archive cannot be read or is damaged, and what `visit` says.
 pub fn unpack_archive<E: From<io::Error>>(
     archive: &File,
     mut visit: impl FnMut(&ArchiveContent, &mut dyn Read) -> Result<(), E>,

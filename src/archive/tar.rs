@@ -16,9 +16,6 @@ const BLOCK_BYTES: usize = 512;
 const DESCRIPTION_BYTES: u64 = 256 << 10;
 
 /// The blocks that stand before a member.
-///
-/// # Errors
-/// When its name cannot stand in an archive.
 pub fn write_header(member: &Member) -> io::Result<Vec<u8>> {
     let mut blocks = Vec::new();
     let mut header = Header::new_gnu();
@@ -108,9 +105,6 @@ impl<R: Read> Tarball<R> {
     }
 
     /// The next member, whose bytes are read from this. What is left of the one before is skipped.
-    ///
-    /// # Errors
-    /// When the archive cannot be read, ends early or is damaged.
     pub fn next_member(&mut self) -> io::Result<Option<TarMember>> {
         let mut long_name = None;
         let mut pax = Pax::default();
@@ -165,9 +159,6 @@ impl<R: Read> Tarball<R> {
     }
 
     /// Reads to the end of what lies below, where its own checksum stands.
-    ///
-    /// # Errors
-    /// When it cannot be read, ends early or is damaged.
     pub fn finish(mut self) -> io::Result<()> {
         io::copy(&mut self.from, &mut io::sink()).map(drop)
     }

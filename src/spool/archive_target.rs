@@ -14,9 +14,6 @@ use crate::spool::select::SelectedMailbox;
 use crate::sys::{account, dirs};
 
 /// Where archives go, by flags and configuration.
-///
-/// # Errors
-/// When the owner that is configured is nobody's name.
 pub fn archive_dir(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) -> Result<ArchiveDir, Error> {
     let configured = &care.config.archive;
     let dir = packing.to.clone().unwrap_or_else(|| archive_dir_path(care, spool));

@@ -37,9 +37,6 @@ struct ArchiveLine<'a> {
 }
 
 /// Runs the command: 0, or 1 when there is no archive.
-///
-/// # Errors
-/// When a directory of archives cannot be read.
 pub fn run(care: &SpoolRun, user: Option<&str>, form: OutputForm) -> Result<Status, Error> {
     let found = find(care, user)?;
     match form {
@@ -151,9 +148,6 @@ pub fn resolve_all(care: &SpoolRun, words: &[PathBuf]) -> (Vec<PathBuf>, Vec<Err
 
 /// The archive that a word names: a path, which has a slash in it; the newest one of a user; the name of an archive, here or in the
 /// directory of archives; any other file here. A user comes before a file: in `/var/mail` there is a mailbox of that name.
-///
-/// # Errors
-/// When it names none.
 fn resolve(care: &SpoolRun, word: &Path) -> Result<PathBuf, Error> {
     let is_path = word.as_os_str().as_encoded_bytes().contains(&b'/');
     let is_here = word.symlink_metadata().is_ok();

@@ -1,15 +1,16 @@
-//! What `archive` and `sweep` have in common: one mailbox after another, the plan of all of them first, a question, the work, the sum. A
-//! mailbox that cannot be done does not stop the others.
+//! `spoolguard spool archive` and `spool sweep`, which differ in the mail that they take: one mailbox after another, the plan of all of them
+//! first, a question, the work, the sum. A mailbox that cannot be done does not stop the others.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::cli::spool::{Packing, What};
+use crate::cli::spool::{Changing, Dirt, Mail, Packing, What};
+use crate::config::value::Size;
 use crate::error::{Error, Status};
 use crate::output::OutputForm;
 use crate::output::sizes::{count_text, message_count_text};
-use crate::spool::choose::Wanted;
+use crate::spool::choose::{Inside, OnlySeen, Wanted, WantedKind};
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::{RunMode, SpoolRun};
 use crate::spool::move_out::MoveOut;
@@ -17,21 +18,19 @@ use crate::spool::move_out_maildir;
 use crate::spool::packing::PackingJob;
 use crate::spool::report::{BatchReport, BatchSum};
 use crate::spool::select::{self, FoundMailbox, MailboxForm, SelectedMailbox};
-use crate::spool::taken::MoveOutcome;
+use crate::spool::taken::MoveEnd;
 use crate::sys::deadline::{self, ReadLimit};
 
 /// For how long one of all mailboxes is read. Its user decides how large it is, and the others wait; by itself it has all the time it takes.
 const MAILBOX_TIME: Duration = Duration::from_secs(60 * 60);
 
-/// What is taken out of which mailboxes.
+/// What is taken out of which mailboxes. The flags are those of both commands.
 #[derive(Clone, Copy, Debug)]
 pub struct MailboxBatch<'a> {
     pub care: &'a SpoolRun,
     pub what: &'a What,
     pub packing: &'a Packing,
-    pub wanted: &'a Wanted,
-    pub consent: Consent,
-    pub form: OutputForm,
+    pub changing: &'a Changing,
 }
 
 struct Planned {
@@ -40,20 +39,53 @@ struct Planned {
 }
 
 impl MailboxBatch<'_> {
-    /// Does it, `date` being when the run began: 0, or 1 when a mailbox could not be done or nothing was done for want of a yes.
-    ///
-    /// # Errors
-    /// When the mailboxes cannot be found at all, or somebody asked the run to stop.
-    pub fn run(&self, date: OffsetDateTime) -> Result<Status, Error> {
-        let report = BatchReport::new(self.form, self.care.detail, self.wanted.inside);
+    /// Archives this mail: 0, or 1 when a mailbox could not be done or nothing was done for want of a yes.
+    pub fn archive_mail(&self, mail: &Mail) -> Result<Status, Error> {
+        let date = OffsetDateTime::now_utc();
+        let wanted = Wanted {
+            kinds: mail.bounces.then_some(WantedKind::Bounce).into_iter().collect(),
+            before: mail.older_than.map(|age| select::cutoff_seconds(date, age)),
+            seen: mail.seen.then_some(OnlySeen),
+            down_to: mail.down_to.map(Size::bytes),
+            inside: Inside::Ignored,
+        };
+        self.run(&wanted, date)
+    }
+
+    /// The same for what a mailbox fills with.
+    pub fn sweep_dirt(&self, dirt: &Dirt) -> Result<Status, Error> {
+        let date = OffsetDateTime::now_utc();
+        let named = [
+            (dirt.bounces, WantedKind::Bounce),
+            (dirt.loops, WantedKind::Loop),
+            (dirt.duplicates, WantedKind::Duplicate),
+        ];
+        let mut kinds: Vec<_> = named.iter().filter(|(is, _)| *is).map(|(_, kind)| *kind).collect();
+        if kinds.is_empty() {
+            kinds.push(WantedKind::Bounce);
+        }
+        let wanted = Wanted {
+            kinds,
+            before: dirt.older_than.map(|age| select::cutoff_seconds(date, age)),
+            seen: None,
+            down_to: None,
+            inside: if dirt.rescue { Inside::PutBack } else { Inside::Counted },
+        };
+        self.run(&wanted, date)
+    }
+
+    fn run(&self, wanted: &Wanted, date: OffsetDateTime) -> Result<Status, Error> {
+        let consent = self.care.consent(&self.changing.agreement);
+        let form = OutputForm::from_flag(self.changing.json);
+        let report = BatchReport::new(form, self.care.detail, wanted.inside);
         let mut sum = BatchSum::default();
         let mut plan = Vec::new();
-        let first = match self.consent {
+        let first = match consent {
             Consent::Given => RunMode::Execute,
             Consent::Ask | Consent::DryRun => RunMode::Rehearse,
         };
         for found in select::find_mailboxes(self.what, &self.care.config)? {
-            if let Some(planned) = self.one(found, first, date, &report, &mut sum)? {
+            if let Some(planned) = self.one(found, first, wanted, date, &report, &mut sum)? {
                 plan.push(planned);
             }
         }
@@ -62,11 +94,11 @@ impl MailboxBatch<'_> {
             let all = plan.iter().map(|planned| planned.messages).sum();
             let from = count_text(plan.len() as u64, "mailbox", "mailboxes");
             let question = format!("Take {} out of {from}?", message_count_text(all));
-            match self.consent.decide(&question, "nothing was taken out", self.form) {
+            match consent.decide(&question, "nothing was taken out", form) {
                 ConsentAnswer::Proceed => {
                     sum.plan_is_carried_out();
                     for Planned { spool, .. } in plan {
-                        self.one(Ok(spool), RunMode::Execute, date, &report, &mut sum)?;
+                        self.one(Ok(spool), RunMode::Execute, wanted, date, &report, &mut sum)?;
                     }
                 }
                 ConsentAnswer::Leave { status, last_line } => {
@@ -84,6 +116,7 @@ impl MailboxBatch<'_> {
         &self,
         found: FoundMailbox,
         mode: RunMode,
+        wanted: &Wanted,
         date: OffsetDateTime,
         report: &BatchReport,
         sum: &mut BatchSum,
@@ -94,7 +127,7 @@ impl MailboxBatch<'_> {
             care.reading.set(ReadLimit::ending_in(MAILBOX_TIME));
         }
         let taken = found.and_then(|spool| {
-            let job = PackingJob::new(care, self.packing, &spool, self.wanted, date)?;
+            let job = PackingJob::new(care, self.packing, &spool, wanted, date)?;
             let taken = match spool.form {
                 MailboxForm::Mbox => {
                     let lock_at_most = self.packing.lock_at_most.duration();
@@ -108,13 +141,8 @@ impl MailboxBatch<'_> {
             Ok((spool, taken)) => {
                 report.tell_mailbox(&spool, &taken);
                 sum.add(&taken);
-                Ok(match taken {
-                    MoveOutcome::Would { choice, .. } => Some(Planned {
-                        spool,
-                        messages: choice.messages,
-                    }),
-                    MoveOutcome::Nothing(_) | MoveOutcome::Done { .. } => None,
-                })
+                let messages = taken.choice.messages;
+                Ok(matches!(taken.end, MoveEnd::Would(_)).then_some(Planned { spool, messages }))
             }
             Err(e) => {
                 let e = match deadline::is_stopped() {

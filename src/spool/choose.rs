@@ -105,9 +105,6 @@ pub struct Doubtful {
 }
 
 /// Goes through a mailbox as far as it was looked at.
-///
-/// # Errors
-/// When it is no mbox, cannot be read, or somebody asked the run to stop.
 pub fn choose_messages(
     unpacker: Unpacker<'_>,
     wanted: &Wanted,

@@ -38,9 +38,6 @@ pub struct SpoolRun {
 
 impl SpoolRun {
     /// Reads the configuration.
-    ///
-    /// # Errors
-    /// When it cannot be used, or signals cannot be watched.
     pub fn prepare(everywhere: &Everywhere) -> Result<Self, Error> {
         let deadline = deliver::begin_run()?;
         let runner = account::find_runner();

@@ -168,9 +168,6 @@ fn unclear(location: &Location, part: &str) -> Error {
 }
 
 /// The Maildir of one user by name.
-///
-/// # Errors
-/// When the location needs something that the user has not got.
 pub fn of_user(location: &Location, user: &str, home: Option<&Path>) -> Result<PathBuf, Error> {
     let fail = |cause: String| Error::new(Category::Configuration, "find the mailbox of", user, cause);
     match location.of(user, home).map_err(fail)? {

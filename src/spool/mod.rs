@@ -2,7 +2,6 @@
 //! what went wrong and how they end.
 
 pub(crate) mod again;
-pub(crate) mod archive;
 pub(crate) mod archive_target;
 pub(crate) mod archives;
 pub(crate) mod batch;
@@ -22,7 +21,6 @@ pub(crate) mod restore;
 pub(crate) mod returned;
 pub mod rules;
 pub(crate) mod select;
-pub(crate) mod sweep;
 pub(crate) mod taken;
 
 use std::path::Path;
@@ -31,6 +29,7 @@ use crate::cli::Everywhere;
 use crate::cli::spool::SpoolCommand;
 use crate::error::{Error, Status};
 use crate::output::{OutputForm, print_error};
+use crate::spool::batch::MailboxBatch;
 use crate::spool::context::SpoolRun;
 use crate::sys::presence;
 
@@ -42,20 +41,11 @@ pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
     {
         return restore::overflow::run(restore, everywhere);
     }
-    let care = match SpoolRun::prepare(everywhere) {
-        Ok(care) => care,
-        Err(e) => {
-            print_error(&e);
-            return Status::TryAgain;
-        }
-    };
-    match run_with(command, &care) {
-        Ok(status) => status,
-        Err(e) => {
-            print_error(&e);
-            Status::TryAgain
-        }
-    }
+    let ended = SpoolRun::prepare(everywhere).and_then(|care| run_with(command, &care));
+    ended.unwrap_or_else(|e| {
+        print_error(&e);
+        Status::TryAgain
+    })
 }
 
 fn run_with(command: &SpoolCommand, care: &SpoolRun) -> Result<Status, Error> {
@@ -64,6 +54,12 @@ fn run_with(command: &SpoolCommand, care: &SpoolRun) -> Result<Status, Error> {
     for dir in [config.mailbox.location.spool_dir(), Path::new(&config.archive.dir)] {
         presence::refuse_hung(dir)?;
     }
+    let batch = |what, packing, changing| MailboxBatch {
+        care,
+        what,
+        packing,
+        changing,
+    };
     match command {
         SpoolCommand::List { list } => list::run(list, care),
         SpoolCommand::Archive {
@@ -71,13 +67,13 @@ fn run_with(command: &SpoolCommand, care: &SpoolRun) -> Result<Status, Error> {
             mail,
             packing,
             changing,
-        } => archive::run(care, what, mail, packing, changing),
+        } => batch(what, packing, changing).archive_mail(mail),
         SpoolCommand::Sweep {
             what,
             dirt,
             packing,
             changing,
-        } => sweep::run(care, what, dirt, packing, changing),
+        } => batch(what, packing, changing).sweep_dirt(dirt),
         SpoolCommand::Archives { user, json } => {
             let form = OutputForm::from_flag(*json);
             archives::run(care, user.as_deref(), form)

@@ -27,7 +27,7 @@ use crate::spool::merge::known::Sameness;
 use crate::spool::merge::target::{MergeTally, MergeTarget, Stop};
 use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
-use crate::spool::taken::MoveOutcome;
+use crate::spool::taken::{MoveEnd, MoveOutcome};
 use crate::sys::deadline::stop_if_asked;
 use crate::sys::dirs::{make_private_dir, parent_of};
 use crate::sys::filesystem;
@@ -77,14 +77,14 @@ impl MoveOut<'_> {
         drop(locked);
         let choice = self.job.choose(&look)?;
         if choice.taken.is_empty() {
-            return Ok(Some(MoveOutcome::Nothing(choice)));
+            return Ok(Some(MoveOutcome::nothing(choice)));
         }
         if mode == RunMode::Rehearse {
             self.job.refuse_unusable_archive_dir(look.file(), &choice)?;
             let back = self.put_back(&look, &choice, RunMode::Rehearse)?;
             self.job.expire(&self.job.free_place()?, RunMode::Rehearse, report);
-            let dir = self.job.archive_dir.dir.clone();
-            return Ok(back.map(|back| MoveOutcome::Would { choice, dir, back }));
+            let end = MoveEnd::Would(self.job.archive_dir.dir.clone());
+            return Ok(back.map(|back| MoveOutcome { choice, back, end }));
         }
         look.remember(&choice.starts);
         self.job.open_archive_dir(look.file(), &choice)?;
@@ -106,13 +106,12 @@ impl MoveOut<'_> {
             Ok(Some(Expunge::Done(done))) => {
                 self.job.note_archived(&choice, &archive.path);
                 self.job.expire(&archive.path, RunMode::Execute, report);
-                Ok(Some(MoveOutcome::Done {
-                    choice,
+                let end = MoveEnd::Done {
                     archive,
                     stay_bytes: done.bytes,
                     held: Some(done.held),
-                    back,
-                }))
+                };
+                Ok(Some(MoveOutcome { choice, back, end }))
             }
             Ok(Some(Expunge::Unfinished(e))) => {
                 report.tell_note(&format!(

@@ -12,7 +12,7 @@ use crate::spool::merge::known::Sameness;
 use crate::spool::merge::target::{MergeTally, Stop};
 use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
-use crate::spool::taken::MoveOutcome;
+use crate::spool::taken::{MoveEnd, MoveOutcome};
 use crate::sys::read_at::ReadAt;
 
 /// How often everything begins anew when a mail client removes messages meanwhile.
@@ -62,14 +62,14 @@ fn round(
     let fail = |e: std::io::Error| Error::io("read", path, &e);
     let choice = job.choose(view)?;
     if choice.taken.is_empty() {
-        return Ok(MoveOutcome::Nothing(choice));
+        return Ok(MoveOutcome::nothing(choice));
     }
     let Some(lock) = lock else {
         job.refuse_unusable_archive_dir(view, &choice)?;
         let back = put_back(job, maildir, view, &choice, RunMode::Rehearse)?;
         job.expire(&job.free_place()?, RunMode::Rehearse, report);
-        let dir = job.archive_dir.dir.clone();
-        return Ok(MoveOutcome::Would { choice, dir, back });
+        let end = MoveEnd::Would(job.archive_dir.dir.clone());
+        return Ok(MoveOutcome { choice, back, end });
     };
     job.open_archive_dir(view, &choice)?;
     let described = path.metadata().map_err(|e| Error::io("examine", path, &e))?;
@@ -89,13 +89,12 @@ fn round(
     }
     job.note_archived(&choice, &archive.path);
     job.expire(&archive.path, RunMode::Execute, report);
-    Ok(MoveOutcome::Done {
-        stay_bytes: view.length().map_err(fail)?.saturating_sub(choice.taken.bytes()),
-        choice,
+    let end = MoveEnd::Done {
         archive,
+        stay_bytes: view.length().map_err(fail)?.saturating_sub(choice.taken.bytes()),
         held: None,
-        back,
-    })
+    };
+    Ok(MoveOutcome { choice, back, end })
 }
 
 /// Puts back what the reports carry, where that is asked for.

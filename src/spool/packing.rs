@@ -39,9 +39,6 @@ pub struct PackingJob<'a> {
 
 impl<'a> PackingJob<'a> {
     /// Of what `wanted` means in one mailbox, into an archive as flags and configuration say; `date` is when the run began.
-    ///
-    /// # Errors
-    /// When the owner that is configured is nobody's name.
     pub fn new(
         care: &'a SpoolRun,
         packing: &Packing,
@@ -59,9 +56,6 @@ impl<'a> PackingJob<'a> {
     }
 
     /// Finds what is meant in the mailbox, of which `mail` was seen.
-    ///
-    /// # Errors
-    /// When it cannot be read, or somebody asked the run to stop.
     pub fn choose(&self, mail: &dyn ReadAt) -> Result<ChosenMessages, Error> {
         let bytes = mail.length().map_err(|e| Error::io("read", &self.spool.path, &e))?;
         let mut progress = Progress::begin(&format!("{}: reading", self.spool.account.name), bytes);
@@ -93,9 +87,6 @@ impl<'a> PackingJob<'a> {
     }
 
     /// Tells what was put back. All of it, or the reports have to stay.
-    ///
-    /// # Errors
-    /// When there was no room for all of it.
     pub fn tell_put_back(&self, tally: MergeTally, mode: RunMode) -> Result<MergeTally, Error> {
         if mode == RunMode::Execute && tally.restored > 0 {
             tracing::info!(
@@ -123,9 +114,6 @@ impl<'a> PackingJob<'a> {
     }
 
     /// Makes the directory of archives, and refuses where there is no room for this one.
-    ///
-    /// # Errors
-    /// When it cannot be made, or has no room.
     pub fn open_archive_dir(&self, mail: &dyn ReadAt, choice: &ChosenMessages) -> Result<(), Error> {
         self.archive_dir
             .open(&format!("{}-", names::safe_name(&self.spool.account.name)))?;
@@ -160,9 +148,6 @@ impl<'a> PackingJob<'a> {
     }
 
     /// The same for a plan, which makes nothing.
-    ///
-    /// # Errors
-    /// When the archive could not be written there.
     pub fn refuse_unusable_archive_dir(&self, mail: &dyn ReadAt, choice: &ChosenMessages) -> Result<(), Error> {
         if !self.archive_dir.dir.is_dir() {
             return Ok(());
@@ -177,9 +162,6 @@ impl<'a> PackingJob<'a> {
     }
 
     /// Packs what was chosen, and reads it back. `described` is the mailbox on the disk.
-    ///
-    /// # Errors
-    /// When it cannot be read, or the archive not be written.
     pub fn pack_chosen(
         &self,
         mail: &dyn ReadAt,

@@ -122,9 +122,6 @@ impl<'a> ReturnedSearch<'a> {
 
     /// What was found, when `going` is all that goes: of what stays in the mailbox nothing has to be put back. Where the reports carry
     /// something, all of it is read once more, so that memory grows with that and not with the mailbox.
-    ///
-    /// # Errors
-    /// When it cannot be read, or `step` says so.
     pub fn finish(
         self,
         going: &Ranges,

@@ -68,9 +68,6 @@ pub fn find_mailboxes(what: &What, config: &Config) -> Result<Vec<FoundMailbox>,
 }
 
 /// Refuses to look for users' mailboxes where their mail is put behind a server: those of `/var/mail` would be somebody else's, or old.
-///
-/// # Errors
-/// When `[mailbox] location` is an LMTP server.
 pub fn refuse_servers(config: &Config) -> Result<(), Error> {
     let location = &config.mailbox.location;
     if location.lmtp_servers().is_empty() {
@@ -82,9 +79,6 @@ pub fn refuse_servers(config: &Config) -> Result<(), Error> {
 }
 
 /// Where the mailbox of the user of this name is.
-///
-/// # Errors
-/// When mail is put behind a server, or the name is nobody's and leads elsewhere.
 pub fn path_of_user(name: &str, config: &Config) -> Result<PathBuf, Error> {
     refuse_servers(config)?;
     // Refuses names that lead out of the directory.

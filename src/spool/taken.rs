@@ -8,23 +8,34 @@ use crate::spool::choose::ChosenMessages;
 use crate::spool::merge::target::MergeTally;
 
 #[derive(Debug)]
-pub enum MoveOutcome {
-    Nothing(ChosenMessages),
-    /// These would be taken, and of what their reports carry so much put back.
-    Would {
-        choice: ChosenMessages,
-        /// The directory of archives.
-        dir: PathBuf,
-        /// What of the messages inside the reports would be put back.
-        back: MergeTally,
-    },
+pub struct MoveOutcome {
+    pub choice: ChosenMessages,
+    /// What of the messages inside the reports was put back, or would be.
+    pub back: MergeTally,
+    pub end: MoveEnd,
+}
+
+#[derive(Debug)]
+pub enum MoveEnd {
+    Nothing,
+    /// The messages would go into an archive in this directory.
+    Would(PathBuf),
     Done {
-        choice: ChosenMessages,
         archive: PublishedArchive,
         /// The mailbox's length now, in bytes.
         stay_bytes: u64,
         /// For how long the mailbox was locked, where nobody could deliver meanwhile.
         held: Option<Duration>,
-        back: MergeTally,
     },
+}
+
+impl MoveOutcome {
+    /// Of a mailbox in which nothing was chosen.
+    pub fn nothing(choice: ChosenMessages) -> Self {
+        Self {
+            choice,
+            back: MergeTally::default(),
+            end: MoveEnd::Nothing,
+        }
+    }
 }

@@ -44,9 +44,6 @@ use crate::sys::{account, alias_account};
 const CACHE_DIR: &str = "/var/cache/spoolguard";
 
 /// Runs the command: 0, or 1 when something is wrong.
-///
-/// # Errors
-/// When the spool directory cannot be read, the run is told to stop, or the answer cannot be written.
 pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
     let named = named(list, care)?;
     let rules = rules(care);

@@ -93,9 +93,6 @@ pub enum CacheTrust {
 
 impl Looker<'_> {
     /// Looks at the mailbox of `account`.
-    ///
-    /// # Errors
-    /// When it cannot be opened or read, or is no mbox.
     pub fn scan_mailbox(&self, entry: &DirectoryEntry, account: &Account) -> Result<ScannedMailbox, ScanFailure> {
         let counter = ScanCounter::new(self.read_bytes, entry.stat.len());
         let file = entry.open()?;

@@ -45,9 +45,6 @@ pub struct Crew<'a> {
 
 impl Crew<'_> {
     /// Looks at all of them: the mailboxes with their numbers, and the others.
-    ///
-    /// # Errors
-    /// When the run is told to stop.
     pub fn all(
         &self,
         entries: Vec<DirectoryEntry>,

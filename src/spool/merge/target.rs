@@ -47,15 +47,9 @@ pub struct MergeTally {
 
 pub trait MergeInto {
     /// Puts a message back, unless it is there already or there is no room.
-    ///
-    /// # Errors
-    /// When something fails, or the mailbox was rewritten meanwhile.
     fn offer(&mut self, archived: &Archived<'_>, seen: ReadState) -> Result<(), Stop>;
 
     /// Writes what still waits. Says what was done.
-    ///
-    /// # Errors
-    /// When something fails, or the mailbox was rewritten meanwhile.
     fn finish(&mut self) -> Result<MergeTally, Stop>;
 
     fn tally(&self) -> MergeTally;

@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use crate::output::json::write_line;
 use crate::spool::choose::{Doubtful, by_messages};
-use crate::spool::merge::target::MergeTally;
 use crate::spool::select::SelectedMailbox;
-use crate::spool::taken::MoveOutcome;
+use crate::spool::taken::{MoveEnd, MoveOutcome};
 
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -72,21 +71,15 @@ pub(super) fn print_json(line: &ReportLine<'_>) {
 
 /// What became of one mailbox.
 pub(super) fn mailbox_line<'a>(spool: &'a SelectedMailbox, taken: &'a MoveOutcome) -> ReportLine<'a> {
-    let (choice, back, archive, locked) = match taken {
-        MoveOutcome::Nothing(choice) => (choice, MergeTally::default(), None, None),
-        MoveOutcome::Would { choice, back, .. } => (choice, *back, None, None),
-        MoveOutcome::Done {
-            choice,
+    let MoveOutcome { choice, back, end } = taken;
+    let remaining_bytes = spool.bytes.saturating_sub(choice.taken.bytes());
+    let (archive, locked, remaining_bytes) = match end {
+        MoveEnd::Nothing | MoveEnd::Would(_) => (None, None, remaining_bytes),
+        MoveEnd::Done {
             archive,
+            stay_bytes,
             held,
-            back,
-            ..
-        } => (choice, *back, Some(archive), *held),
-    };
-    let remaining_bytes = match taken {
-        MoveOutcome::Nothing(_) => spool.bytes,
-        MoveOutcome::Would { .. } => spool.bytes.saturating_sub(choice.taken.bytes()),
-        MoveOutcome::Done { stay_bytes, .. } => *stay_bytes,
+        } => (Some(archive), *held, *stay_bytes),
     };
     ReportLine::Mailbox {
         user: &spool.account.name,

@@ -12,7 +12,7 @@ use crate::spool::choose::{Doubtful, Inside};
 use crate::spool::context::{Detail, RunMode};
 use crate::spool::report::json::{ReportLine, mailbox_line, print_json};
 use crate::spool::select::SelectedMailbox;
-use crate::spool::taken::MoveOutcome;
+use crate::spool::taken::{MoveEnd, MoveOutcome};
 
 #[derive(Clone, Copy, Debug)]
 pub struct BatchReport {
@@ -33,10 +33,10 @@ pub struct BatchSum {
 
 impl BatchSum {
     pub fn add(&mut self, taken: &MoveOutcome) {
-        match taken {
-            MoveOutcome::Nothing(_) => self.nothing += 1,
-            MoveOutcome::Would { .. } => self.planned += 1,
-            MoveOutcome::Done { .. } => self.done += 1,
+        match taken.end {
+            MoveEnd::Nothing => self.nothing += 1,
+            MoveEnd::Would(_) => self.planned += 1,
+            MoveEnd::Done { .. } => self.done += 1,
         }
     }
 
@@ -129,13 +129,12 @@ impl BatchReport {
 fn log(spool: &SelectedMailbox, taken: &MoveOutcome) {
     let mailbox = spool.path.display().to_string();
     let user = &spool.account.name;
-    match taken {
-        MoveOutcome::Done {
-            choice,
-            archive,
-            stay_bytes,
-            ..
-        } => tracing::info!(
+    let choice = &taken.choice;
+    if let MoveEnd::Done {
+        archive, stay_bytes, ..
+    } = &taken.end
+    {
+        tracing::info!(
             action = "archive",
             user,
             mailbox,
@@ -143,12 +142,8 @@ fn log(spool: &SelectedMailbox, taken: &MoveOutcome) {
             bytes = choice.taken.bytes(),
             archive = archive.path.display().to_string(),
             left_bytes = stay_bytes
-        ),
-        MoveOutcome::Nothing(_) | MoveOutcome::Would { .. } => {}
+        );
     }
-    let choice = match taken {
-        MoveOutcome::Nothing(choice) | MoveOutcome::Would { choice, .. } | MoveOutcome::Done { choice, .. } => choice,
-    };
     if let Some(Doubtful { offset, doubt }) = choice.doubtful.first() {
         tracing::warn!(
             user,

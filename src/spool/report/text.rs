@@ -9,27 +9,24 @@ use crate::spool::choose::{ChosenMessages, Doubtful, Inside, by_messages};
 use crate::spool::context::Detail;
 use crate::spool::returned::Originals;
 use crate::spool::select::SelectedMailbox;
-use crate::spool::taken::MoveOutcome;
+use crate::spool::taken::{MoveEnd, MoveOutcome};
 
 /// So many senders and recipients are named.
 const NAMED: usize = 5;
 
 pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail: Detail, inside: Inside) {
     let user = make_visible(&spool.account.name);
-    match taken {
-        MoveOutcome::Nothing(choice) => print_line(&format!(
-            "{user}: nothing to take; {}, {}",
-            message_count_text(choice.stay),
-            size_text(spool.bytes)
-        )),
-        MoveOutcome::Would { choice, dir, back } => {
+    let MoveOutcome { choice, back, end } = taken;
+    let (stay, taken_bytes) = (message_count_text(choice.stay), choice.taken.bytes());
+    let taken = format!("{} ({})", message_count_text(choice.messages), size_text(taken_bytes));
+    match end {
+        MoveEnd::Nothing => print_line(&format!("{user}: nothing to take; {stay}, {}", size_text(spool.bytes))),
+        MoveEnd::Would(dir) => {
             print_line(&format!(
-                "{user}: would take {} ({}) into an archive in {}; {} ({})",
-                message_count_text(choice.messages),
-                size_text(choice.taken.bytes()),
+                "{user}: would take {taken} into an archive in {}; {} ({})",
                 make_visible(&dir.display().to_string()),
-                what_remains(&message_count_text(choice.stay), choice.stay),
-                size_text(spool.bytes.saturating_sub(choice.taken.bytes())),
+                what_remains(&stay, choice.stay),
+                size_text(spool.bytes.saturating_sub(taken_bytes)),
             ));
             let told = match inside {
                 Inside::PutBack => OriginalsFate::Would(back.restored),
@@ -37,24 +34,18 @@ pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail
             };
             contents(choice, told, detail, inside);
         }
-        MoveOutcome::Done {
-            choice,
+        MoveEnd::Done {
             archive,
             stay_bytes,
             held,
-            back,
         } => {
+            let held = held.map(|held| format!("; the mailbox was locked for {} ms", held.as_millis()));
             print_line(&format!(
-                "{user}: {} ({}) taken into {} ({}); {}{}",
-                message_count_text(choice.messages),
-                size_text(choice.taken.bytes()),
+                "{user}: {taken} taken into {} ({}); {}{}",
                 make_visible(&archive.path.display().to_string()),
                 size_text(archive.bytes),
                 what_remains(&size_text(*stay_bytes), *stay_bytes),
-                held.map_or_else(String::new, |held| format!(
-                    "; the mailbox was locked for {} ms",
-                    held.as_millis()
-                ))
+                held.unwrap_or_default()
             ));
             let told = match inside {
                 Inside::PutBack => OriginalsFate::Did(back.restored),
@@ -63,12 +54,8 @@ pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail
             contents(choice, told, detail, inside);
         }
     }
-    match taken {
-        MoveOutcome::Nothing(choice) | MoveOutcome::Would { choice, .. } | MoveOutcome::Done { choice, .. } => {
-            not_sent_on(choice);
-            doubts(choice);
-        }
-    }
+    not_sent_on(choice);
+    doubts(choice);
 }
 
 /// How many were kept instead of being sent on: `status --send-kept` looks for them in the mailbox alone.
@@ -133,15 +120,6 @@ enum OriginalsFate<'a> {
     LeftIn(&'a PublishedArchive),
 }
 
-/// `3 messages that never arrived are`.
-fn that_never_arrived(count: u64) -> String {
-    count_text(
-        count,
-        "message that never arrived is",
-        "messages that never arrived are",
-    )
-}
-
 /// What the bounces carry inside: mail that never arrived, for somebody to miss.
 fn originals(originals: &Originals, told: OriginalsFate<'_>, detail: Detail) {
     let count = originals.count() as u64;
@@ -185,30 +163,28 @@ fn originals(originals: &Originals, told: OriginalsFate<'_>, detail: Detail) {
 
 impl OriginalsFate<'_> {
     fn text(self, count: u64) -> String {
+        let inside = count_text(
+            count,
+            "message that never arrived is inside these bounces",
+            "messages that never arrived are inside these bounces",
+        );
+        let back = match self {
+            Self::Would(back) | Self::Did(back) => back,
+            Self::Could | Self::LeftIn(_) => 0,
+        };
+        let recovered = format!("{} that never arrived from these bounces", message_count_text(back));
         match self {
-            Self::Could => format!(
-                "{} inside these bounces and not in the mailbox; --rescue recovers them",
-                that_never_arrived(count)
-            ),
-            Self::Would(back) => {
-                format!(
-                    "would recover {} that never arrived from these bounces",
-                    message_count_text(back)
-                )
-            }
-            Self::Did(back) => {
+            Self::Could => format!("{inside} and not in the mailbox; --rescue recovers them"),
+            Self::Would(_) => format!("would recover {recovered}"),
+            Self::Did(_) => {
                 let came = match count.saturating_sub(back) {
                     0 => String::new(),
                     came => format!("; {came} came in meanwhile"),
                 };
-                format!(
-                    "recovered {} that never arrived from these bounces{came}",
-                    message_count_text(back)
-                )
+                format!("recovered {recovered}{came}")
             }
             Self::LeftIn(archive) => format!(
-                "{} inside these bounces and not in the mailbox; to get them: {} spool restore {}, then sweep again with --rescue",
-                that_never_arrived(count),
+                "{inside} and not in the mailbox; to get them: {} spool restore {}, then sweep again with --rescue",
                 program_command(),
                 quote_path(&archive.path)
             ),

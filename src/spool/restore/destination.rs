@@ -26,9 +26,6 @@ pub struct RestoreTarget {
 }
 
 /// The mailbox that the command line names, where it does.
-///
-/// # Errors
-/// When it is below a home directory that nobody has.
 pub fn named_mailbox(selection: &Selection) -> Result<Option<MailStore>, Error> {
     let Some(store) = &selection.mailbox else {
         return Ok(None);
@@ -41,9 +38,6 @@ pub fn named_mailbox(selection: &Selection) -> Result<Option<MailStore>, Error> 
 }
 
 /// Finds where the mailboxes of an archive go: for each its destination, or none when another one was asked for.
-///
-/// # Errors
-/// When it cannot be told where one goes.
 pub fn of_all(
     archive: &Path,
     mailboxes: &[Member],

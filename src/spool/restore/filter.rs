@@ -19,9 +19,6 @@ pub struct Pick {
 
 impl Pick {
     /// What the command line says.
-    ///
-    /// # Errors
-    /// When a date is none.
     pub fn read(selection: &Selection) -> Result<Self, Error> {
         let date = |flag: &str, text: &Option<String>| match text {
             None => Ok(None),

@@ -47,9 +47,6 @@ pub(super) struct RestoredMail {
 
 impl PutBack<'_> {
     /// Puts back what was asked for; nothing where mail cannot be put back at all. What failed at last comes with what was done before.
-    ///
-    /// # Errors
-    /// When the mailbox is rewritten again and again.
     pub(super) fn run(
         &self,
         archive: &Path,
