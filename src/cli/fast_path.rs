@@ -42,7 +42,7 @@ pub fn is_delivery<'a>(words: impl IntoIterator<Item = &'a str>) -> bool {
     find_command(words).is_some_and(|command| DELIVERING.contains(&command))
 }
 
-/// What was typed, if it is `deliver`, `forward` or `policy` in a plain form; none leaves it to clap.
+/// What was typed, if it is `deliver`, `filter`, `forward` or `policy` in a plain form; none leaves it to clap.
 pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
     let mut words = arguments.iter().skip(1).map(|word| word.to_str());
     let (mut everywhere, mut target) = (Everywhere::default(), AppendTarget::default());
@@ -62,14 +62,14 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
         match (command, flag) {
             (_, "--config") => set_path(&mut everywhere.config, value()?)?,
             (_, "-n" | "--dry-run") if attached.is_none() && !everywhere.dry_run => everywhere.dry_run = true,
-            (None, "deliver" | "forward" | "policy") => command = Some(word),
+            (None, "deliver" | "filter" | "forward" | "policy") => command = Some(word),
             (Some("policy"), "--opensmtpd") if attached.is_none() && !opensmtpd => opensmtpd = true,
             (Some("policy"), _) if !word.is_empty() && !word.starts_with('-') => addresses.push(word.to_owned()),
             (Some("policy"), _) => return None,
             (Some(_), "-d" | "--user") if alias.is_none() => set(&mut target.who.user, value()?)?,
             (Some(_), "-a" | "--recipient") => set(&mut target.who.recipient, value()?)?,
             (Some(_), "-f" | "--sender") => set(&mut target.who.sender, value()?)?,
-            (Some(_), "-m" | "--mailbox") => {
+            (Some("deliver" | "forward"), "-m" | "--mailbox") => {
                 target
                     .mailbox
                     .replace(MailStore::parse(value()?).ok()?)
@@ -83,15 +83,14 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
         }
     }
     let command = match command? {
-        "deliver" => Command::Deliver { target },
+        "deliver" => Command::Deliver(target),
+        "filter" => Command::Filter(target.who),
         "policy" if addresses.len() > usize::from(!opensmtpd) => return None,
-        "policy" => Command::Policy {
-            asked: PolicyArguments {
-                address: addresses.pop(),
-                opensmtpd,
-                ..PolicyArguments::default()
-            },
-        },
+        "policy" => Command::Policy(PolicyArguments {
+            address: addresses.pop(),
+            opensmtpd,
+            ..PolicyArguments::default()
+        }),
         _ if addresses.is_empty() => return None,
         _ => Command::Forward {
             addresses,
@@ -258,6 +257,8 @@ mod tests {
             &["deliver", "-d", "a", "-a", "a@a.test", "-f", ""],
             &["deliver", "--user=a", "--recipient=a@a.test", "--sender=<>"],
             &["--config", "/etc/x.toml", "deliver", "-m", "/var/mail/x"],
+            &["filter"],
+            &["filter", "-d", "a", "--sender=<>"],
             &["policy"],
             &["policy", "--opensmtpd"],
             &["--config", "/etc/x.toml", "policy", "a@a.test"],

@@ -84,11 +84,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n    spoolguard deliver < message\n    spoolguard deliver --user alice --dry-run < message"
     )]
-    Deliver {
-        /// Who it is for, and where it goes.
-        #[command(flatten)]
-        target: AppendTarget,
-    },
+    Deliver(AppendTarget),
     /// Judge the message on standard input, then forward it
     ///
     /// Bounces and loops go to the administrator instead.
@@ -118,11 +114,7 @@ pub enum Command {
     ///
     /// For procmail (`:0 fw`), maildrop (`xfilter`) and Sieve (`filter`).
     #[command(after_help = "Examples:\n    In procmailrc:\n        :0 fw\n        | /usr/bin/spoolguard filter")]
-    Filter {
-        /// Who it is for.
-        #[command(flatten)]
-        who: Who,
-    },
+    Filter(Who),
     /// Return a bounce that came to an SRS address to whoever wrote the message
     ///
     /// For the aliases srs0 and srs1, where sender = "srs". A copy goes to the user who forwarded, whose guard learns from it. What is no
@@ -130,11 +122,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n    In /etc/aliases:\n        srs0: \"|/usr/bin/spoolguard return\"\n        srs1: \"|/usr/bin/spoolguard return\"\n    To try it:\n        spoolguard return -a ADDRESS -f '<>' --dry-run < message"
     )]
-    Return {
-        /// Who it is for.
-        #[command(flatten)]
-        who: Who,
-    },
+    Return(Who),
     /// Stand in for sendmail: a Sieve redirect becomes a guarded forward, everything else goes to the real one
     ///
     /// For Dovecot's sendmail_path. What is no redirect of the user who runs this is handed to the program of [forward] transport, with the
@@ -155,11 +143,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n    spoolguard policy alice@example.org --size 2000000\n    In master.cf of Postfix:\n        policy unix - n n - 0 spawn user=nobody argv=/usr/bin/spoolguard policy\n    In smtpd.conf of OpenSMTPD:\n        filter \"quota\" proc-exec \"/usr/bin/spoolguard policy --opensmtpd\""
     )]
-    Policy {
-        /// What to answer.
-        #[command(flatten)]
-        asked: PolicyArguments,
-    },
+    Policy(PolicyArguments),
     /// Show what each message is, by which markers, and what would be done with it
     ///
     /// Reads messages, mboxes, maildirs and directories; changes nothing. Exits with 1 when something cannot be read.
@@ -168,11 +152,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n    spoolguard inspect /var/mail/alice\n    spoolguard inspect --summary /var/mail/alice\n    spoolguard inspect < message\n    In procmailrc:\n        :0\n        * ? /usr/bin/spoolguard inspect --is bounce,loop\n        bounces/"
     )]
-    Inspect {
-        /// What to read and to show.
-        #[command(flatten)]
-        asked: InspectArguments,
-    },
+    Inspect(InspectArguments),
     /// Run every message of a stored mailbox through the guard
     ///
     /// Each is judged, then appended or forwarded as if it came in now. The mailbox itself stays as it is. Exits with 75 when some
@@ -201,31 +181,20 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n    spoolguard status\n    spoolguard status --resume bob@example.net\n    spoolguard status --send-kept bob@example.net\n    spoolguard status --all          as root"
     )]
-    Status {
-        /// What to show or to change.
-        #[command(flatten)]
-        asked: StatusArguments,
-    },
+    Status(StatusArguments),
     /// Show what became of a message, or of the mail of an address, from the log and from the state
     ///
     /// Reads the journal, else the mail log. A bounce belongs to the message that it is about. Exits with 1 when nothing is known.
     #[command(
         after_help = "Examples:\n    spoolguard trace '<lunch@example.com>'\n    spoolguard trace bob@example.net --log /var/log/mail.log\n    spoolguard trace bob@example.net --as sales"
     )]
-    Trace {
-        /// What to look for.
-        #[command(flatten)]
-        asked: TraceArguments,
-    },
+    Trace(TraceArguments),
     /// Maintain mailboxes that have grown: list, archive, sweep, restore
     #[command(
         after_help = "Examples:\n    spoolguard spool list\n    spoolguard spool archive alice --older-than 90d --dry-run\n    spoolguard spool sweep alice --bounces\n    spoolguard spool restore --list /var/backups/mail/alice-20261102T031500Z.tar.gz"
     )]
-    Spool {
-        /// Which of them.
-        #[command(subcommand)]
-        command: spool::SpoolCommand,
-    },
+    #[command(subcommand)]
+    Spool(spool::SpoolCommand),
     /// Check this host's mail setup
     ///
     /// Looks at locks, modes, sendmail, the administrator's address and how MTAs run spoolguard. Changes nothing. Exits with 1
@@ -234,20 +203,13 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n    spoolguard doctor\n    spoolguard doctor --user alice -v\n    spoolguard doctor --as sales\n    spoolguard doctor --pair /srv/mail        (on both hosts)"
     )]
-    Doctor {
-        /// What is checked.
-        #[command(flatten)]
-        asked: DoctorArguments,
-    },
+    Doctor(DoctorArguments),
     /// Check or show the configuration
     #[command(
         after_help = "Examples:\n    spoolguard config check\n    spoolguard config check new.toml\n    spoolguard config show --changed"
     )]
-    Config {
-        /// Which of them.
-        #[command(subcommand)]
-        command: config::ConfigCommand,
-    },
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
 }
 
 /// Who a message is for, and who sent it. Each has a default from what the mail system says in the environment.

@@ -14,11 +14,7 @@ pub enum SpoolCommand {
     ///
     /// Changes nothing. Exits with 1 when something is wrong: a stray file, a wrong owner, a stale lock.
     #[command(after_help = "Examples:\n    spoolguard spool list\n    spoolguard spool list --sort growth --top 10")]
-    List {
-        /// Which mailboxes, and what to show.
-        #[command(flatten)]
-        list: Listing,
-    },
+    List(Listing),
     /// Pack mail into an archive, read it back, and only then take it out of the mailbox
     ///
     /// Which mail has to be given: --all-mail, or one or more of --older-than, --bounces, --seen and --down-to, which narrow each other.
@@ -84,11 +80,7 @@ pub enum SpoolCommand {
     #[command(
         after_help = "Examples:\n    spoolguard spool restore alice --list\n    spoolguard spool restore alice --since 2026-10-01\n    spoolguard spool restore alice-20261102T031500Z.tar.gz --yes"
     )]
-    Restore {
-        /// Which mail, and where to.
-        #[command(flatten)]
-        restore: Selection,
-    },
+    Restore(Selection),
 }
 
 /// Which mailboxes.

@@ -27,7 +27,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
     let group = group.filter(|_| {
         matches!(
             cli.command,
-            Command::Deliver { .. } | Command::Forward { .. } | Command::Return { .. } | Command::Sendmail { .. }
+            Command::Deliver(_) | Command::Forward { .. } | Command::Return(_) | Command::Sendmail { .. }
         )
     });
     let errand = |addresses: &[String], keep: bool, mailbox: &Option<MailStore>| {
@@ -35,9 +35,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
         Errand::new(addresses, copies).into_mailbox(mailbox.clone())
     };
     match &cli.command {
-        Command::Deliver { target } => {
-            deliver::run(&errand(&[], false, &target.mailbox), &target.who, everywhere, group)
-        }
+        Command::Deliver(target) => deliver::run(&errand(&[], false, &target.mailbox), &target.who, everywhere, group),
         Command::Forward {
             addresses,
             keep,
@@ -51,11 +49,11 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             };
             deliver::run(&errand, &who, everywhere, group)
         }
-        Command::Return { who } => return_report::run(who, everywhere, group),
+        Command::Return(who) => return_report::run(who, everywhere, group),
         Command::Sendmail { arguments } => sendmail::run(arguments, everywhere, group),
-        Command::Filter { who } => filter::run(who, everywhere),
-        Command::Policy { asked } => policy::run(asked, everywhere),
-        Command::Inspect { asked } => inspect::run(asked, everywhere),
+        Command::Filter(who) => filter::run(who, everywhere),
+        Command::Policy(asked) => policy::run(asked, everywhere),
+        Command::Inspect(asked) => inspect::run(asked, everywhere),
         Command::Replay {
             mailboxes,
             forward,
@@ -65,10 +63,10 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             let errand = errand(forward, *keep, &target.mailbox);
             replay::run(mailboxes, &errand, &target.who, everywhere)
         }
-        Command::Status { asked } => status::run(asked, everywhere),
-        Command::Trace { asked } => trace::run(asked, everywhere),
-        Command::Spool { command } => spool::run(command, everywhere),
-        Command::Doctor { asked } => doctor::run(asked, everywhere),
-        Command::Config { command } => config::run(command, everywhere),
+        Command::Status(asked) => status::run(asked, everywhere),
+        Command::Trace(asked) => trace::run(asked, everywhere),
+        Command::Spool(command) => spool::run(command, everywhere),
+        Command::Doctor(asked) => doctor::run(asked, everywhere),
+        Command::Config(command) => config::run(command, everywhere),
     }
 }

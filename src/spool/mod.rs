@@ -36,7 +36,7 @@ use crate::sys::presence;
 /// Runs one of the commands: 0, 1 when something is wrong or could not be done, 75 when the run as a whole could not.
 pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
     // The user's own business, with the user's own rights.
-    if let SpoolCommand::Restore { restore } = command
+    if let SpoolCommand::Restore(restore) = command
         && restore.overflow
     {
         return restore::overflow::run(restore, everywhere);
@@ -61,7 +61,7 @@ fn run_with(command: &SpoolCommand, care: &SpoolRun) -> Result<Status, Error> {
         changing,
     };
     match command {
-        SpoolCommand::List { list } => list::run(list, care),
+        SpoolCommand::List(list) => list::run(list, care),
         SpoolCommand::Archive {
             what,
             mail,
@@ -78,6 +78,6 @@ fn run_with(command: &SpoolCommand, care: &SpoolRun) -> Result<Status, Error> {
             let form = OutputForm::from_flag(*json);
             archives::run(care, user.as_deref(), form)
         }
-        SpoolCommand::Restore { restore } => Ok(restore::run(restore, care)),
+        SpoolCommand::Restore(restore) => Ok(restore::run(restore, care)),
     }
 }

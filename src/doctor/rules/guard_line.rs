@@ -120,10 +120,10 @@ fn job_of(command: Command, words: &[String], problems: &mut Vec<GuardLineProble
         problems.extend(of_addresses(&addresses));
         return GuardJob::Forward(addresses);
     }
-    if let Command::Deliver { .. } = command {
+    if let Command::Deliver(_) = command {
         return GuardJob::Deliver;
     }
-    if let Command::Filter { .. } = command {
+    if let Command::Filter(_) = command {
         return GuardJob::Filter;
     }
     let name = fast_path::find_command(words.iter().map(String::as_str));
