@@ -19,134 +19,106 @@ const LONGEST_VALID: Age = Age::seconds(1000 * 24 * 60 * 60);
 /// What is expected of whoever is the administrator.
 const EXPECTED_ADMIN: &str = "expected one address (for two people, that of an alias), or the absolute path of an mbox";
 
+/// What is wrong: each key, with what was expected.
+#[derive(Default)]
+pub(super) struct Faults(Vec<(&'static str, String)>);
+
+impl Faults {
+    pub(super) fn add_unless(&mut self, is_right: bool, key: &'static str, expected: impl Into<String>) {
+        if !is_right {
+            self.0.push((key, expected.into()));
+        }
+    }
+}
+
 impl Config {
     /// Looks for what the types cannot say. Returns each key that is wrong, with what was expected.
     pub fn check(&self) -> Vec<(&'static str, String)> {
-        let rows = self.delivery_rows().into_iter().chain(self.forward_rows());
-        let mut wrong: Vec<_> = rows
-            .filter(|(is_right, _, _)| !is_right)
-            .map(|(_, key, cause)| (key, cause))
-            .collect();
+        let mut faults = Faults::default();
+        self.check_delivery(&mut faults);
+        self.check_forward(&mut faults);
         // The default is known to be right; asking costs more than all the rest.
         let default = Self::default().users_may_set;
-        let named = self.users_may_set.iter().filter(|name| !default.contains(name));
-        for name in named.filter(|name| !is_known(name)) {
-            let cause = format!("\"{name}\" is neither a key nor a table of keys");
-            wrong.push(("users_may_set", cause));
+        for name in self.users_may_set.iter().filter(|name| !default.contains(name)) {
+            let expected = format!("\"{name}\" is neither a key nor a table of keys");
+            faults.add_unless(is_known(name), "users_may_set", expected);
         }
-        wrong.extend(self.destinations.check());
-        wrong.extend(self.check_quota());
-        wrong
+        self.destinations.check(&mut faults);
+        self.check_quota(&mut faults);
+        faults.0
     }
 
-    /// What has to hold for what stays on this host: whether it does, the key, and what was expected.
-    fn delivery_rows(&self) -> [(bool, &'static str, String); 9] {
-        let mailbox = &self.mailbox;
-        [
-            (is_admin(&self.admin), "admin", EXPECTED_ADMIN.to_owned()),
-            (
-                self.aliases.admins.values().all(|admin| is_admin(admin)),
-                "aliases.admins",
-                EXPECTED_ADMIN.to_owned(),
-            ),
-            (
-                is_absolute(&self.aliases.dir),
-                "aliases.dir",
-                "expected an absolute path".to_owned(),
-            ),
-            (
-                self.state_dir.is_empty() || is_absolute(&self.state_dir) || self.state_dir.starts_with("~/"),
-                "state_dir",
-                "expected an absolute path, or one that begins with ~/".to_owned(),
-            ),
-            (
-                is_absolute(&self.archive.dir),
-                "archive.dir",
-                "expected an absolute path".to_owned(),
-            ),
-            (
-                mailbox.location.lmtp_servers().is_empty() || self.quota.when_full != Over::Archive,
-                "quota.when_full",
-                "expected another value: what an LMTP server keeps cannot be archived".to_owned(),
-            ),
-            (
-                !mailbox.locks.is_empty(),
-                "mailbox.locks",
-                "expected at least one of dotlock, fcntl, flock".to_owned(),
-            ),
-            (
-                mailbox.lock_timeout <= LONGEST_LOCK_TIMEOUT,
-                "mailbox.lock_timeout",
-                format!("expected at most {LONGEST_LOCK_TIMEOUT}: an MTA stops waiting for a delivery"),
-            ),
-            (
-                is_refusal(&self.policy.full),
-                "policy.full",
-                "expected a reply such as \"552 5.2.2 mailbox is full\": ASCII, at most 200 characters, neither 421 nor 521"
-                    .to_owned(),
-            ),
-        ]
+    /// What has to hold for what stays on this host.
+    fn check_delivery(&self, faults: &mut Faults) {
+        const ABSOLUTE: &str = "expected an absolute path";
+        let Self {
+            admin,
+            aliases,
+            state_dir,
+            mailbox,
+            ..
+        } = self;
+        faults.add_unless(is_admin(admin), "admin", EXPECTED_ADMIN);
+        let admins_are_right = aliases.admins.values().all(|admin| is_admin(admin));
+        faults.add_unless(admins_are_right, "aliases.admins", EXPECTED_ADMIN);
+        faults.add_unless(is_absolute(&aliases.dir), "aliases.dir", ABSOLUTE);
+        let is_state_dir = state_dir.is_empty() || is_absolute(state_dir) || state_dir.starts_with("~/");
+        let expected = "expected an absolute path, or one that begins with ~/";
+        faults.add_unless(is_state_dir, "state_dir", expected);
+        faults.add_unless(is_absolute(&self.archive.dir), "archive.dir", ABSOLUTE);
+        let can_archive = mailbox.location.lmtp_servers().is_empty() || self.quota.when_full != Over::Archive;
+        let expected = "expected another value: what an LMTP server keeps cannot be archived";
+        faults.add_unless(can_archive, "quota.when_full", expected);
+        let expected = "expected at least one of dotlock, fcntl, flock";
+        faults.add_unless(!mailbox.locks.is_empty(), "mailbox.locks", expected);
+        let is_short = mailbox.lock_timeout <= LONGEST_LOCK_TIMEOUT;
+        let expected = format!("expected at most {LONGEST_LOCK_TIMEOUT}: an MTA stops waiting for a delivery");
+        faults.add_unless(is_short, "mailbox.lock_timeout", expected);
+        let expected = "expected a reply such as \"552 5.2.2 mailbox is full\": ASCII, at most 200 characters, neither 421 nor 521";
+        faults.add_unless(is_refusal(&self.policy.full), "policy.full", expected);
     }
 
     /// The same for what is sent on.
-    fn forward_rows(&self) -> [(bool, &'static str, String); 7] {
+    fn check_forward(&self, faults: &mut Faults) {
         let (forward, srs) = (&self.forward, &self.srs);
+        let has_delimiter = forward.sender != ForwardSender::Verp || !self.recipient_delimiter.is_empty();
+        let expected =
+            "expected \"self\" or \"original\", since recipient_delimiter names no character to set the token off";
+        faults.add_unless(has_delimiter, "forward.sender", expected);
         let is_domain_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-        [
-            (
-                forward.sender != ForwardSender::Verp || !self.recipient_delimiter.is_empty(),
-                "forward.sender",
-                "expected \"self\" or \"original\", since recipient_delimiter names no character to set the token off"
-                    .to_owned(),
-            ),
-            (
-                srs.domain.bytes().all(is_domain_byte),
-                "srs.domain",
-                "expected a domain".to_owned(),
-            ),
-            (
-                is_absolute(&srs.secrets),
-                "srs.secrets",
-                "expected an absolute path".to_owned(),
-            ),
-            (
-                matches!(srs.separator.as_str(), "+" | "=" | "-"),
-                "srs.separator",
-                "expected \"+\", \"=\" or \"-\"".to_owned(),
-            ),
-            (
-                (SHORTEST_VALID..=LONGEST_VALID).contains(&srs.valid),
-                "srs.valid",
-                "expected from 1d to 1000d: days are counted modulo 1024".to_owned(),
-            ),
-            (
-                forward.duplicate_window <= LONGEST_AGAIN_AFTER,
-                "forward.duplicate_window",
-                format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer"),
-            ),
-            (
-                self.digest.per_hour <= MOST_PER_HOUR,
-                "digest.per_hour",
-                format!("expected at most {MOST_PER_HOUR}, or 0 for any number"),
-            ),
-        ]
+        faults.add_unless(
+            srs.domain.bytes().all(is_domain_byte),
+            "srs.domain",
+            "expected a domain",
+        );
+        faults.add_unless(is_absolute(&srs.secrets), "srs.secrets", "expected an absolute path");
+        let is_separator = matches!(srs.separator.as_str(), "+" | "=" | "-");
+        faults.add_unless(is_separator, "srs.separator", "expected \"+\", \"=\" or \"-\"");
+        let is_valid = (SHORTEST_VALID..=LONGEST_VALID).contains(&srs.valid);
+        let expected = "expected from 1d to 1000d: days are counted modulo 1024";
+        faults.add_unless(is_valid, "srs.valid", expected);
+        let is_remembered = forward.duplicate_window <= LONGEST_AGAIN_AFTER;
+        let expected = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
+        faults.add_unless(is_remembered, "forward.duplicate_window", expected);
+        let expected = format!("expected at most {MOST_PER_HOUR}, or 0 for any number");
+        faults.add_unless(self.digest.per_hour <= MOST_PER_HOUR, "digest.per_hour", expected);
     }
 
     /// Behind LMTP the server has the quota: nothing there is ours to measure.
-    fn check_quota(&self) -> Vec<(&'static str, String)> {
+    fn check_quota(&self, faults: &mut Faults) {
         if self.mailbox.location.lmtp_servers().is_empty() {
-            return Vec::new();
+            return;
         }
         let quota = &self.quota;
-        let keys = [
-            (quota.limit.bound().is_some(), "quota.limit"),
-            (quota.messages > 0, "quota.messages"),
-            (!quota.users.is_empty(), "quota.users"),
-            (!quota.groups.is_empty(), "quota.groups"),
-        ];
-        let limits = keys.into_iter().filter(|(is_set, _)| *is_set);
-        let cause = "with mailbox.location = \"lmtp:...\" the LMTP server has the quota; set the limit there";
-        limits.map(|(_, key)| (key, cause.to_owned())).collect()
+        for (is_unset, key) in [
+            (quota.limit.bound().is_none(), "quota.limit"),
+            (quota.messages == 0, "quota.messages"),
+            (quota.users.is_empty(), "quota.users"),
+            (quota.groups.is_empty(), "quota.groups"),
+        ] {
+            let expected = "with mailbox.location = \"lmtp:...\" the LMTP server has the quota; set the limit there";
+            faults.add_unless(is_unset, key, expected);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::check::Faults;
 use crate::config::value::Age;
 
 /// The `[destinations]` table.
@@ -36,9 +37,8 @@ const DAY: u64 = 24 * HOUR;
 const LONGEST_AGE: Age = Age::seconds(365 * 24 * 60 * 60);
 
 impl SuspensionSettings {
-    /// Looks for what the types cannot say. Returns each key that is wrong, with what was expected.
-    pub fn check(&self) -> Vec<(&'static str, String)> {
-        let mut wrong = Vec::new();
+    /// Looks for what the types cannot say.
+    pub(super) fn check(&self, faults: &mut Faults) {
         for (key, age) in [
             ("destinations.forget_after", self.forget_after),
             ("destinations.probe", self.probe),
@@ -46,22 +46,19 @@ impl SuspensionSettings {
             ("destinations.quiet", self.quiet),
             ("destinations.quiet_slow", self.quiet_slow),
         ] {
-            if age < Age::seconds(1) || age > LONGEST_AGE {
-                wrong.push((key, "expected at least 1s and at most 365d".to_owned()));
-            }
+            let is_right = (Age::seconds(1)..=LONGEST_AGE).contains(&age);
+            faults.add_unless(is_right, key, "expected at least 1s and at most 365d");
         }
-        if self.probe > self.probe_max {
-            let cause = format!("expected at most probe_max, {}", self.probe_max);
-            wrong.push(("destinations.probe", cause));
-        }
-        if !(1..=1000).contains(&self.threshold) {
-            let cause = "expected 1 to 1000; suspend = false switches it off".to_owned();
-            wrong.push(("destinations.threshold", cause));
-        }
-        if self.burst == 0 || usize::try_from(self.burst).map_or(true, |burst| burst > MOST_BURST) {
-            wrong.push(("destinations.burst", format!("expected 1 to {MOST_BURST}")));
-        }
-        wrong
+        let expected = format!("expected at most probe_max, {}", self.probe_max);
+        faults.add_unless(self.probe <= self.probe_max, "destinations.probe", expected);
+        let expected = "expected 1 to 1000; suspend = false switches it off";
+        faults.add_unless((1..=1000).contains(&self.threshold), "destinations.threshold", expected);
+        let is_remembered = usize::try_from(self.burst).is_ok_and(|burst| (1..=MOST_BURST).contains(&burst));
+        faults.add_unless(
+            is_remembered,
+            "destinations.burst",
+            format!("expected 1 to {MOST_BURST}"),
+        );
     }
 }
 
