@@ -13,7 +13,7 @@ use crate::sys::{account, alias_account};
 /// Examines it.
 pub fn examine(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     account::refuse_no_name(name)?;
-    let host = HostFacts::look(DoctorScope::Host, everywhere);
+    let host = HostFacts::collect_facts(DoctorScope::Host, everywhere);
     let dir = Path::new(&host.config.aliases.dir);
     let mut found = host.findings.clone();
     found.retain(|finding| finding.check == Check::Configuration && finding.level == Level::Error);

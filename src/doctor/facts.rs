@@ -21,7 +21,6 @@ use crate::output::shell::program_command;
 use crate::sys::account;
 use crate::sys::child::{self, Streams};
 
-/// For how long an answer is waited for.
 const ASK_TIME: Duration = Duration::from_secs(10);
 
 /// Says where mail programs are looked for, in place of `PATH` and the directories of the system.
@@ -44,7 +43,6 @@ const TEXT_BYTES: u64 = 1 << 20;
 /// How much of a complaint is shown, in characters.
 const SAID: usize = 120;
 
-/// Where aliases are where no mail system says otherwise.
 const ALIASES_FILE: &str = "/etc/aliases";
 
 /// The kinds of tables that are made from a text file of the same name.
@@ -128,7 +126,7 @@ pub struct HostFacts {
 
 impl HostFacts {
     /// Reads the configuration, and asks whom the scope needs.
-    pub fn look(scope: DoctorScope, everywhere: &Everywhere) -> Self {
+    pub fn collect_facts(scope: DoctorScope, everywhere: &Everywhere) -> Self {
         let mut findings = Vec::new();
         let chosen = everywhere.config.clone();
         let (config, unusable) = configuration(chosen.as_deref(), &mut findings);
@@ -151,12 +149,9 @@ impl HostFacts {
             .iter()
             .map(|service| format!("{}_destination_recipient_limit", service.name));
         let limits: Vec<String> = limits.collect();
-        let limits = if limits.is_empty() {
-            None
-        } else {
-            let names = limits.iter().map(String::as_str);
-            asker.ask(&["postconf"], &std::iter::once("-x").chain(names).collect::<Vec<_>>())
-        };
+        let names = limits.iter().map(String::as_str);
+        let words: Vec<_> = std::iter::once("-x").chain(names).collect();
+        let limits = (!limits.is_empty()).then(|| asker.ask(&["postconf"], &words)).flatten();
         let dovecot = asker.ask_for_host(&["doveconf"], &DOVECOT_SETTINGS);
         let exim = asker.ask_for_host(&["exim4", "exim"], &["-bP", "transports"]);
         let exim_routers = asker.ask_for_host(&["exim4", "exim"], &["-bP", "routers"]);
@@ -239,7 +234,6 @@ impl HostFacts {
         }
     }
 
-    /// Where mail for an address ends.
     pub fn find_ends(&self, address: &str) -> Vec<End> {
         self.with_names(|names| names.find_ends(&self.qualified(address)))
     }

@@ -14,7 +14,6 @@ use crate::spool::directory::{self, DirectoryEntry, EntryKind, LockState};
 use crate::sys::child::{self, Streams};
 use crate::sys::procfs::program_of;
 
-/// For how long lslocks(8) may take.
 const ASK_TIME: Duration = Duration::from_secs(10);
 
 const ARGUMENTS: [&str; 4] = ["--json", "--notruncate", "--output", "COMMAND,PID,TYPE,MODE,INODE,PATH"];

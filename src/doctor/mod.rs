@@ -88,7 +88,7 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     if let Some(finding) = hanging_home(&account) {
         return Ok(vec![finding]);
     }
-    let host = HostFacts::look(DoctorScope::User, everywhere);
+    let host = HostFacts::collect_facts(DoctorScope::User, everywhere);
     let mut found = host.findings.clone();
     // The programs are the host's, and told with it.
     found.retain(|finding| finding.check == Check::Configuration && finding.level == Level::Error);
@@ -127,7 +127,7 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     if let Some(finding) = hanging_home(&runner) {
         return Ok(vec![finding]);
     }
-    let host = HostFacts::look(DoctorScope::Host, everywhere);
+    let host = HostFacts::collect_facts(DoctorScope::Host, everywhere);
     let mut found = host.findings.clone();
     let spool_dir = host.config.mailbox.location.spool_dir();
     if presence::of(spool_dir) == Presence::Unknown {

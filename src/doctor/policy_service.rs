@@ -14,7 +14,6 @@ use crate::doctor::rules::policy_check::{EndpointPlace, PolicyEndpoint, find_end
 use crate::doctor::rules::{Check, Finding};
 use crate::sys::account;
 
-/// For how long a connection and an answer are waited for.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// A question that no service refuses: ours says DUNNO where no recipient is named.

@@ -12,7 +12,6 @@ use crate::output::shell::quote_path;
 use crate::submit::program::SendmailKind;
 use crate::sys::account::Account;
 
-/// Examines what every user needs.
 pub fn of_host(host: &HostFacts) -> Option<Finding> {
     if host.postfix.is_none() && !sends_through_postfix(host) {
         return None;
@@ -37,7 +36,6 @@ fn sends_through_postfix(host: &HostFacts) -> bool {
     SendmailKind::of_transport(&host.config.forward.transport) == SendmailKind::Postfix
 }
 
-/// Examines what this user meets, as that user.
 pub fn of_user(host: &HostFacts, account: &Account) -> Vec<Finding> {
     if let Some(finding) = host
         .postfix

@@ -28,24 +28,15 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         }
         found.extend(mta_commands::judge_postfix(postfix));
         let state_dir = host.config.state_dir.as_str();
-        found.extend(
-            host.services
-                .iter()
-                .flat_map(|service| service.judge(postfix, state_dir)),
-        );
+        let services = host.services.iter();
+        found.extend(services.flat_map(|service| service.judge(postfix, state_dir)));
         let commands = host.aliases.guarded_aliases();
         found.extend(commands.flat_map(|(alias, hook)| mta_commands::alias_command(postfix, alias, &hook)));
     }
-    found.extend(
-        host.exim
-            .iter()
-            .flat_map(|transports| limits::check_exim(transports, needs)),
-    );
-    found.extend(
-        host.exim
-            .iter()
-            .flat_map(|transports| mta_commands::judge_exim(&host.exim_routers, transports)),
-    );
+    if let Some(transports) = &host.exim {
+        found.extend(limits::check_exim(transports, needs));
+        found.extend(mta_commands::judge_exim(&host.exim_routers, transports));
+    }
     if host.postfix.is_none() {
         let mut aliases: Vec<&str> = host.aliases.guarded_aliases().map(|(alias, _)| alias).collect();
         aliases.dedup();

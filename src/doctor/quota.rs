@@ -19,7 +19,6 @@ const TAIL_BYTES: u64 = 512 << 10;
 /// What was written longer ago grows no more.
 const RECENT: Duration = Duration::from_secs(600);
 
-/// How many full mailboxes are told.
 const MOST_NAMES: usize = 10;
 
 pub fn examine(host: &HostFacts) -> Vec<Finding> {

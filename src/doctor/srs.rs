@@ -10,7 +10,6 @@ use crate::doctor::rules::guard_line::GuardJob;
 use crate::doctor::rules::{Check, Finding};
 use crate::output::shell::quote_path;
 
-/// The aliases that reports come to.
 const ALIASES: [&str; 2] = ["srs0", "srs1"];
 
 /// Examines it; nothing where no sender is rewritten.

@@ -16,10 +16,8 @@ use crate::submit::program::SendmailKind;
 use crate::sys::account::{self, Account};
 use crate::sys::child::{self, ProgramOutput, Streams};
 
-/// How long a program may take to answer.
 const ASK_TIME: Duration = Duration::from_secs(10);
 
-/// What stands for a token.
 const ANY_TOKEN: &str = "fwd=test";
 
 /// Examines it, as that user; nothing where no sender has a token.
@@ -37,7 +35,6 @@ pub fn of_user(host: &HostFacts, config: &Config, account: &Account) -> Vec<Find
     found
 }
 
-/// What the MTA says of an address with a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Routing {
     Delivered,
@@ -70,7 +67,6 @@ fn homecoming(account: &Account, test: TokenTest, routing: Routing) -> Finding {
     }
 }
 
-/// Asks where an address with a token would be delivered.
 fn routing(host: &HostFacts, config: &Config, account: &Account) -> Routing {
     let Some(delimiter) = config.recipient_delimiter.chars().next() else {
         return Routing::Unknown;

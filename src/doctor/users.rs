@@ -25,7 +25,6 @@ const PASSWD: &str = "/etc/passwd";
 /// For how long one run is waited for. It asks the programs again, each with a limit of its own.
 const RUN_TIME: Duration = Duration::from_secs(90);
 
-/// The users to examine, and who cannot be.
 pub struct Mentioned {
     /// Whose mail is handled by files of their own, and the administrator.
     pub names: BTreeSet<String>,

@@ -29,7 +29,6 @@ const TO_COME: Duration = Duration::from_secs(600);
 /// How long a host waits for a step of the other: what a file server may cache, twice (nfs(5), `acdirmax`).
 const TO_STEP: Duration = Duration::from_secs(120);
 
-/// How often it looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Two runs that know each other.
@@ -116,7 +115,7 @@ impl<'a> Meeting<'a> {
     }
 
     /// Says how a step ended here, and waits until it has ended there.
-    pub fn step(&mut self, end: StepEnd) -> Result<(), Error> {
+    pub fn end_step(&mut self, end: StepEnd) -> Result<(), Error> {
         self.own.steps.push(end);
         let steps = self.own.steps.len();
         self.say()?;
@@ -128,7 +127,7 @@ impl<'a> Meeting<'a> {
     /// Takes leave. The first host waits for the second, and removes everything.
     pub fn end(mut self) -> Result<(), Error> {
         match self.role {
-            PairRole::First => self.step(StepEnd::Idle),
+            PairRole::First => self.end_step(StepEnd::Idle),
             PairRole::Second => {
                 self.own.steps.push(StepEnd::Idle);
                 self.say()

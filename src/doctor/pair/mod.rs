@@ -34,7 +34,7 @@ pub fn examine(dir: &Path, everywhere: &Everywhere) -> Result<Vec<Finding>, Erro
             true => trial.hold_lock(method, &mut held),
             false => StepEnd::Idle,
         };
-        meeting.step(end)?;
+        meeting.end_step(end)?;
         let tried = |trial: &mut Trial| {
             if is_holder {
                 StepEnd::Idle
@@ -42,10 +42,10 @@ pub fn examine(dir: &Path, everywhere: &Everywhere) -> Result<Vec<Finding>, Erro
                 trial.try_lock(method)
             }
         };
-        meeting.step(tried(&mut trial))?;
+        meeting.end_step(tried(&mut trial))?;
         drop(held);
-        meeting.step(StepEnd::Idle)?;
-        meeting.step(tried(&mut trial))?;
+        meeting.end_step(StepEnd::Idle)?;
+        meeting.end_step(tried(&mut trial))?;
     }
     let (own, other) = (meeting.own_line().clone(), meeting.other_line().clone());
     let apart_ms = meeting.clocks_apart_ms();

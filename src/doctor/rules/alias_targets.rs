@@ -22,7 +22,6 @@ pub enum AliasTarget {
 }
 
 impl AliasTarget {
-    /// The command that gets the message.
     pub fn command(&self) -> Option<&str> {
         match self {
             Self::Command { text, .. } => Some(text),
@@ -30,7 +29,6 @@ impl AliasTarget {
         }
     }
 
-    /// The run of spoolguard that stands there.
     pub fn hook(&self) -> Option<Hook> {
         self.command().and_then(guard_of)
     }
@@ -60,7 +58,6 @@ pub fn of_forward(text: &str) -> Vec<PlacedTarget> {
         .collect()
 }
 
-/// The items of one line.
 pub fn of_line(text: &str) -> Vec<AliasTarget> {
     split(text).into_iter().filter_map(|part| item(part.trim())).collect()
 }

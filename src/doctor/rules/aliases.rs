@@ -67,7 +67,6 @@ pub enum End {
     Nobody(String),
     /// Nowhere: this name leads back to itself.
     Circle(String),
-    /// Out of sight.
     Unseen(String),
 }
 
@@ -88,7 +87,6 @@ pub struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// Where mail to `address` ends, in the order of the file.
     pub fn find_ends(&self, address: &str) -> Vec<End> {
         self.walk(address).ends
     }

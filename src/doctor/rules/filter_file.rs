@@ -75,7 +75,6 @@ pub fn of_sieve(text: &str) -> Vec<PlacedTarget> {
     found
 }
 
-/// How comments are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Comments {
     Hash,

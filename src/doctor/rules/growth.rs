@@ -31,7 +31,6 @@ impl Burst {
     }
 }
 
-/// Looks at the end of an mbox.
 pub fn find_burst(tail: &[u8]) -> Option<Burst> {
     let lines = tail
         .split(|byte| *byte == b'\n')

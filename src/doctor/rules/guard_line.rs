@@ -37,6 +37,13 @@ pub struct GuardLineProblem {
     pub remedy: String,
 }
 
+impl GuardLineProblem {
+    fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let (what, remedy) = (what.into(), remedy.into());
+        Self { what, remedy }
+    }
+}
+
 impl GuardJob {
     /// What becomes of mail that is given to a command which keeps none.
     pub fn keeps_nothing(&self) -> String {
@@ -100,10 +107,10 @@ fn understand(program: String, words: &[String], mut problems: Vec<GuardLineProb
             } else {
                 "mail stays in the MTA's queue (deferred)"
             };
-            problems.push(GuardLineProblem {
-                what: format!("{fate}: {cause}"),
-                remedy: "write spoolguard forward ADDRESS, or spoolguard deliver".to_owned(),
-            });
+            problems.push(GuardLineProblem::new(
+                format!("{fate}: {cause}"),
+                "write spoolguard forward ADDRESS, or spoolguard deliver",
+            ));
             GuardJob::Nothing
         }
     };
@@ -133,19 +140,19 @@ fn job_of(command: Command, words: &[String], problems: &mut Vec<GuardLineProble
 fn of_flags(cli: &Cli) -> Vec<GuardLineProblem> {
     let mut found = Vec::new();
     if let Some(path) = cli.everywhere.config.as_deref().filter(|path| !path.is_absolute()) {
-        found.push(GuardLineProblem {
-            what: format!(
+        found.push(GuardLineProblem::new(
+            format!(
                 "--config {} begins in whatever directory the MTA works in: there, mail stays in the queue",
                 path.display()
             ),
-            remedy: "name the file with all its directories: --config /etc/...".to_owned(),
-        });
+            "name the file with all its directories: --config /etc/...",
+        ));
     }
     if cli.everywhere.dry_run {
-        found.push(GuardLineProblem {
-            what: "with --dry-run nothing is done, and mail stays in the MTA's queue".to_owned(),
-            remedy: "take --dry-run away".to_owned(),
-        });
+        found.push(GuardLineProblem::new(
+            "with --dry-run nothing is done, and mail stays in the MTA's queue",
+            "take --dry-run away",
+        ));
     }
     found
 }
@@ -164,10 +171,10 @@ fn of_addresses(addresses: &[String]) -> Option<GuardLineProblem> {
     } else {
         bare.join(" ")
     };
-    Some(GuardLineProblem {
-        what: format!("\"{first}\": not a valid address: what is for it is delivered locally, not forwarded"),
-        remedy: format!("write bare addresses with blanks between them: spoolguard forward {bare}"),
-    })
+    Some(GuardLineProblem::new(
+        format!("\"{first}\": not a valid address: what is for it is delivered locally, not forwarded"),
+        format!("write bare addresses with blanks between them: spoolguard forward {bare}"),
+    ))
 }
 
 /// A piece of a shell's command line.
@@ -212,10 +219,10 @@ fn arguments(tokens: &[LineToken]) -> (Vec<String>, Vec<GuardLineProblem>) {
             LineToken::Redirection(sign) => {
                 let file = rest.next_if(|next| matches!(next, LineToken::Word(_)));
                 if let (Some(LineToken::Word(file)), '<') = (file, sign) {
-                    problems.push(GuardLineProblem {
-                        what: format!("a shell reads {file} in place of the message, and mail is bounced"),
-                        remedy: "write the address without < and >".to_owned(),
-                    });
+                    problems.push(GuardLineProblem::new(
+                        format!("a shell reads {file} in place of the message, and mail is bounced"),
+                        "write the address without < and >",
+                    ));
                 }
             }
         }

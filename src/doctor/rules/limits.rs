@@ -23,7 +23,6 @@ pub fn check_postfix(settings: &Settings, needs: Needs) -> Vec<Finding> {
     found
 }
 
-/// The command that changes a setting.
 pub fn postconf_command(what: &str) -> String {
     format!("postconf -e '{what}' && postfix reload")
 }
@@ -91,7 +90,6 @@ pub fn check_delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
     (!theirs.contains(first)).then(|| topic.error(what, postconf_command(&format!("recipient_delimiter = {ours}"))))
 }
 
-/// Judges Exim's pipe transports.
 pub fn check_exim(transports: &[(String, Settings)], needs: Needs) -> Vec<Finding> {
     let pipes = transports.iter().filter(|(name, settings)| {
         // Of the others it is not known whether they ever run spoolguard.

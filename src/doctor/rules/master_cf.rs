@@ -5,7 +5,6 @@ use crate::doctor::rules::limits::postconf_command;
 use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, CheckSubject, Finding};
 
-/// A service that runs spoolguard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostfixService {
     /// Its name, which transports have.

@@ -159,7 +159,6 @@ impl CheckSubject {
 }
 
 impl Finding {
-    /// The same, with something that can be done.
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self

@@ -179,7 +179,7 @@ fn judge_method(topic: &CheckSubject, method: LockMethod, first: &PairLine, seco
         };
         (holds, tries, sight(method, holder, holds, tries))
     });
-    let lock = lock_name(method);
+    let [lock, remedy, without] = method_words(method);
     if sights.iter().all(|(.., sight)| *sight == Sight::Seen) {
         return vec![topic.ok(format!("each host sees the other's {lock}"))];
     }
@@ -198,22 +198,14 @@ fn judge_method(topic: &CheckSubject, method: LockMethod, first: &PairLine, seco
             Sight::OtherCannot => format!("{tries} cannot take the {lock} there"),
         };
         let finding = match is_taken {
-            true => topic.error(format!("{what}: {}", consequence(sight)), remedy(method)),
-            false => topic.note(format!("{what}; {}", without(method))),
+            true => topic.error(format!("{what}: {}", consequence(sight)), remedy),
+            false => topic.note(format!("{what}; {without}")),
         };
         if !found.contains(&finding) {
             found.push(finding);
         }
     }
     found
-}
-
-fn lock_name(method: LockMethod) -> &'static str {
-    match method {
-        LockMethod::Dotlock => "dotlock",
-        LockMethod::Fcntl => "fcntl lock",
-        LockMethod::Flock => "flock",
-    }
 }
 
 /// What happens where deliveries rely on it.
@@ -225,26 +217,24 @@ fn consequence(sight: Sight) -> &'static str {
     }
 }
 
-fn remedy(method: LockMethod) -> &'static str {
+/// What is said of a lock: its name, what helps where it does not hold, and what it is for where deliveries do not take it.
+fn method_words(method: LockMethod) -> [&'static str; 3] {
     match method {
-        LockMethod::Dotlock => {
-            "give the user the right to make files there, and mount it on both hosts in the same way"
-        }
-        LockMethod::Fcntl => {
-            "NFS 3: run rpc.statd and mount without nolock or local_lock; better NFS 4, or location = \"maildir:...\""
-        }
-        LockMethod::Flock => "take \"flock\" out of [mailbox] locks, on both hosts",
-    }
-}
-
-/// What it is needed for where deliveries do not take it.
-fn without(method: LockMethod) -> &'static str {
-    match method {
-        LockMethod::Dotlock => "deliveries do not take it here",
-        LockMethod::Fcntl => "deliveries do not take it here, but it guards the removal of an old dotlock",
-        LockMethod::Flock => {
-            "it guards what a user's guard remembers, and archives of Maildirs: let one host run the timers, and no two deliver for one user"
-        }
+        LockMethod::Dotlock => [
+            "dotlock",
+            "give the user the right to make files there, and mount it on both hosts in the same way",
+            "deliveries do not take it here",
+        ],
+        LockMethod::Fcntl => [
+            "fcntl lock",
+            "NFS 3: run rpc.statd and mount without nolock or local_lock; better NFS 4, or location = \"maildir:...\"",
+            "deliveries do not take it here, but it guards the removal of an old dotlock",
+        ],
+        LockMethod::Flock => [
+            "flock",
+            "take \"flock\" out of [mailbox] locks, on both hosts",
+            "it guards what a user's guard remembers, and archives of Maildirs: let one host run the timers, and no two deliver for one user",
+        ],
     }
 }
 

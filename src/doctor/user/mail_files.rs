@@ -35,7 +35,6 @@ pub struct MailHandling {
     pub procmailrc: Option<String>,
 }
 
-/// Reads the files, judges them, and finds out what they do.
 pub fn read_files(host: &HostFacts, account: &Account, config: &Config, found: &mut Vec<Finding>) -> MailHandling {
     let mut handling = MailHandling::default();
     let Some(home) = &account.home else {
@@ -180,7 +179,6 @@ fn reads_filters(config: &Config) -> Option<bool> {
     }
 }
 
-/// What stands in a file that a `.forward` includes.
 fn included(host: &HostFacts, file: &Path, site: &Site<'_>, handling: &mut MailHandling) -> Vec<Finding> {
     let name = file.display().to_string();
     let text = match read_text(file) {

@@ -99,7 +99,6 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
     }
 }
 
-/// Destinations to which nothing is forwarded now.
 fn suspended(config: &Config, account: &Account) -> Option<Finding> {
     let suspended = find_suspended(config, account);
     let named = suspended
