@@ -2,12 +2,12 @@
 //! Other tools read what is written, and what other tools wrote is read. Nothing here knows where archives are kept.
 
 pub mod messages;
-pub mod names;
-pub mod parallel_gzip;
-pub mod publish;
+pub(crate) mod names;
+pub(crate) mod parallel_gzip;
+pub(crate) mod publish;
 pub mod read;
-pub mod retention;
-pub mod rewind;
+pub(crate) mod retention;
+pub(crate) mod rewind;
 pub mod tar;
 pub mod write;
 

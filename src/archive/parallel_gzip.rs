@@ -27,7 +27,6 @@ const QUEUE: usize = 2;
 /// The name and time that gunzip gives the file back with.
 #[derive(Clone, Debug)]
 pub struct Label {
-    /// The file's name.
     pub name: Vec<u8>,
     /// When it was changed last, in seconds since 1970.
     pub modified: u32,

@@ -40,9 +40,7 @@ const PART: &str = ".part";
 /// A directory of archives.
 #[derive(Clone, Debug)]
 pub struct ArchiveDir {
-    /// Where it is.
     pub dir: PathBuf,
-    /// How archives are packed.
     pub format: ArchiveFormat,
     /// Whose they are, owner and group; of whoever runs this, if none.
     pub owner: Option<(u32, u32)>,

@@ -13,6 +13,7 @@ use flate2::bufread::MultiGzDecoder;
 use crate::archive::Member;
 use crate::archive::tar::{Tarball, damaged_archive, is_tar};
 use crate::message::from_line::{LOOK_BYTES, begins_mbox};
+use crate::sys::message_buffer::MessageBuffer;
 
 /// Enough to tell what something is: a block of tar, or a separator line.
 const BEGINNING_BYTES: usize = LOOK_BYTES;
@@ -164,6 +165,14 @@ impl<R: Read> Read for Sound<R> {
             io::Error::new(io::ErrorKind::InvalidData, format!("it is damaged ({e})"))
         })
     }
+}
+
+/// Unpacks one file of an archive that has to be shorter than `most` bytes.
+pub fn unpack_file(bytes: &mut dyn Read, most: u64) -> io::Result<MessageBuffer> {
+    MessageBuffer::collect(|collector| match io::copy(&mut bytes.take(most), collector)? {
+        read if read < most => Ok(()),
+        _ => Err(io::Error::other("it is too large to be unpacked here")),
+    })
 }
 
 /// The name that an archive's own name speaks of, where it says none inside: what stands before the first known ending.

@@ -82,7 +82,6 @@ fn parts(stem: &str) -> Option<(&str, OffsetDateTime, u32)> {
 /// An archive that is beyond the bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surplus {
-    /// Where it is.
     pub path: PathBuf,
     /// Its length, in bytes.
     pub bytes: u64,
@@ -91,7 +90,6 @@ pub struct Surplus {
 }
 
 impl Surplus {
-    /// Removes it.
     pub fn remove(&self) -> Result<(), Error> {
         std::fs::remove_file(&self.path).map_err(|e| Error::io("remove archive", &self.path, &e))?;
         // One that comes back after a crash goes next time.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -195,14 +195,11 @@ fn read_message(file: &File) -> io::Result<MessageBuffer> {
     }
     let mut unpacked = Vec::new();
     archive::read::unpack_archive(file, |_, bytes| {
-        let buffer =
-            MessageBuffer::collect(|collector| io::copy(&mut bytes.take(UNPACKED_BYTES), collector).map(drop))?;
-        unpacked.push(buffer);
+        unpacked.push(archive::read::unpack_file(bytes, UNPACKED_BYTES)?);
         Ok::<(), io::Error>(())
     })?;
     match (unpacked.pop(), unpacked.is_empty()) {
-        (Some(message), true) if message.bytes() < UNPACKED_BYTES => Ok(message),
-        (Some(_), true) => Err(io::Error::other("it is too large to be unpacked here")),
+        (Some(message), true) => Ok(message),
         (Some(_) | None, _) => Err(io::Error::other("what is packed here is not one message")),
     }
 }

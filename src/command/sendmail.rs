@@ -157,11 +157,8 @@ struct MailHost {
 impl MailHost {
     fn read(everywhere: &Everywhere) -> Result<Self, Error> {
         let runner = account::find_runner();
-        let sources = ConfigSources::from_choice(
-            everywhere.config.as_deref(),
-            runner.home.as_deref(),
-            runner.trusted_owners(),
-        );
+        let only = everywhere.config.as_deref();
+        let sources = ConfigSources::from_choice(only, runner.home.as_deref(), runner.trusted_owners());
         let config = load::load_config(sources, KeySelection::User(&runner.name))?.config;
         Ok(Self { runner, config })
     }

@@ -38,20 +38,15 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
             )];
         }
     };
-    let place = SpoolAccess {
-        gid: stat.gid(),
-        shared: stat.permissions().mode() & 0o020 != 0,
-    };
     let mut found = Vec::new();
     let problem = problems::with_directory(dir, stat.permissions().mode());
     found.extend(problem.map(|problem| of_problem(&topic, problem)));
-    found.extend(names(dir, place));
+    found.extend(names(dir, SpoolAccess::of(&stat)));
     found.extend(rights(host, dir, &stat));
     found.extend(filesystem::examine(dir, &host.config.mailbox));
     found
 }
 
-/// What is wrong with each name in it.
 fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
     let entries = match directory::read_entries(dir) {
         Ok(entries) => entries,

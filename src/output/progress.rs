@@ -47,8 +47,13 @@ impl Progress {
     }
 
     /// Notes that so many bytes more are done.
-    pub fn step(&mut self, bytes: u64) {
-        self.done += bytes;
+    pub fn add_bytes(&mut self, bytes: u64) {
+        self.reach_bytes(self.done + bytes);
+    }
+
+    /// Notes that so many bytes are done by now.
+    pub fn reach_bytes(&mut self, done: u64) {
+        self.done = done;
         if let Some(bar) = &self.bar {
             bar.set_position(self.done);
         } else if self.said.elapsed() >= EVERY {

@@ -151,7 +151,7 @@ impl MailboxBatch<'_> {
                 };
                 sum.failed += 1;
                 tracing::error!(note = e.to_string());
-                report.error(&e);
+                report.tell_error(&e);
                 Ok(None)
             }
         }

@@ -41,14 +41,9 @@ impl SpoolRun {
     pub fn prepare(everywhere: &Everywhere) -> Result<Self, Error> {
         let deadline = deliver::begin_run()?;
         let runner = account::find_runner();
-        let loaded = load::load_config(
-            ConfigSources::from_choice(
-                everywhere.config.as_deref(),
-                runner.home.as_deref(),
-                runner.trusted_owners(),
-            ),
-            KeySelection::Whole,
-        )?;
+        let only = everywhere.config.as_deref();
+        let sources = ConfigSources::from_choice(only, runner.home.as_deref(), runner.trusted_owners());
+        let loaded = load::load_config(sources, KeySelection::Whole)?;
         log::start_logging(&loaded.config.log, &runner.name, everywhere.verbose);
         Ok(Self {
             config: loaded.config,

@@ -9,7 +9,6 @@ pub(crate) mod choose;
 pub(crate) mod consent;
 pub(crate) mod context;
 pub(crate) mod directory;
-pub(crate) mod expire;
 pub(crate) mod list;
 pub(crate) mod maildirs;
 pub(crate) mod merge;

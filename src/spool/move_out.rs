@@ -24,7 +24,7 @@ use crate::spool::choose::{ChosenMessages, Inside};
 use crate::spool::context::{RunMode, tell_wait};
 use crate::spool::merge::Merge;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeTally, MergeTarget, Stop};
+use crate::spool::merge::target::{MergeTally, MergeTarget};
 use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
 use crate::spool::taken::{MoveEnd, MoveOutcome};
@@ -75,14 +75,15 @@ impl MoveOut<'_> {
         let mut look = Snapshot::take(&locked, self.job.care.reading.get())?;
         let place = self.journal_place(&locked);
         drop(locked);
-        let choice = self.job.choose(&look)?;
+        let choice = self.job.choose_messages(&look)?;
         if choice.taken.is_empty() {
-            return Ok(Some(MoveOutcome::nothing(choice)));
+            return Ok(Some(MoveOutcome::nothing_chosen(choice)));
         }
         if mode == RunMode::Rehearse {
             self.job.refuse_unusable_archive_dir(look.file(), &choice)?;
             let back = self.put_back(&look, &choice, RunMode::Rehearse)?;
-            self.job.expire(&self.job.free_place()?, RunMode::Rehearse, report);
+            self.job
+                .expire_archives(&self.job.free_place()?, RunMode::Rehearse, report);
             let end = MoveEnd::Would(self.job.archive_dir.dir.clone());
             return Ok(back.map(|back| MoveOutcome { choice, back, end }));
         }
@@ -105,7 +106,7 @@ impl MoveOut<'_> {
         match self.expunge(&mut look, &plan, &place, report) {
             Ok(Some(Expunge::Done(done))) => {
                 self.job.note_archived(&choice, &archive.path);
-                self.job.expire(&archive.path, RunMode::Execute, report);
+                self.job.expire_archives(&archive.path, RunMode::Execute, report);
                 let end = MoveEnd::Done {
                     archive,
                     stay_bytes: done.bytes,
@@ -157,9 +158,7 @@ impl MoveOut<'_> {
             Merge::begin(target).and_then(|mut merge| choice.originals.put_back(&self.job.unpacker(look), &mut merge));
         match put {
             Ok(tally) => self.job.tell_put_back(tally, mode).map(Some),
-            Err(Stop::Again) => Ok(None),
-            Err(Stop::Failed(e)) => Err(e),
-            Err(Stop::Archive(e)) => Err(Error::io("read", &self.job.spool.path, &e)),
+            Err(stop) => stop.into_failure(&self.job.spool.path).map_or(Ok(None), Err),
         }
     }
 
@@ -230,7 +229,7 @@ impl MoveOut<'_> {
         let path = look.path().display().to_string();
         let deadline = &self.job.care.deadline;
         let step = |progress: &mut Progress, bytes: u64| {
-            progress.step(bytes);
+            progress.add_bytes(bytes);
             stop_if_asked(deadline, &path)
         };
         let place = match place {

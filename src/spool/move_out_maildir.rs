@@ -9,7 +9,7 @@ use crate::spool::choose::{ChosenMessages, Inside};
 use crate::spool::context::RunMode;
 use crate::spool::merge::into_maildir::MaildirMerge;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeTally, Stop};
+use crate::spool::merge::target::MergeTally;
 use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
 use crate::spool::taken::{MoveEnd, MoveOutcome};
@@ -60,14 +60,14 @@ fn round(
 ) -> Result<MoveOutcome, Error> {
     let path = &job.spool.path;
     let fail = |e: std::io::Error| Error::io("read", path, &e);
-    let choice = job.choose(view)?;
+    let choice = job.choose_messages(view)?;
     if choice.taken.is_empty() {
-        return Ok(MoveOutcome::nothing(choice));
+        return Ok(MoveOutcome::nothing_chosen(choice));
     }
     let Some(lock) = lock else {
         job.refuse_unusable_archive_dir(view, &choice)?;
         let back = put_back(job, maildir, view, &choice, RunMode::Rehearse)?;
-        job.expire(&job.free_place()?, RunMode::Rehearse, report);
+        job.expire_archives(&job.free_place()?, RunMode::Rehearse, report);
         let end = MoveEnd::Would(job.archive_dir.dir.clone());
         return Ok(MoveOutcome { choice, back, end });
     };
@@ -88,7 +88,7 @@ fn round(
         return Err(e);
     }
     job.note_archived(&choice, &archive.path);
-    job.expire(&archive.path, RunMode::Execute, report);
+    job.expire_archives(&archive.path, RunMode::Execute, report);
     let end = MoveEnd::Done {
         archive,
         stay_bytes: view.length().map_err(fail)?.saturating_sub(choice.taken.bytes()),
@@ -113,13 +113,9 @@ fn put_back(
         .and_then(|mut merge| choice.originals.put_back(&job.unpacker(view), &mut merge));
     match put {
         Ok(tally) => job.tell_put_back(tally, mode),
-        Err(Stop::Failed(e)) => Err(e),
-        Err(Stop::Archive(e)) => Err(Error::io("read", &job.spool.path, &e)),
-        Err(Stop::Again) => Err(Error::new(
-            Category::Mailbox,
-            "put back into",
-            job.spool.path.display(),
-            "it was changed meanwhile",
-        )),
+        Err(stop) => Err(stop.into_failure(&job.spool.path).unwrap_or_else(|| {
+            let cause = "it was changed meanwhile";
+            Error::new(Category::Mailbox, "put back into", job.spool.path.display(), cause)
+        })),
     }
 }

@@ -9,18 +9,19 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::archive::publish::{ArchiveDir, ELSEWHERE, VerifiedArchive, estimate_bytes};
-use crate::archive::{Member, names, retention};
+use crate::archive::retention::{self, ClockDoubt, RetentionPlan, Surplus};
+use crate::archive::{Member, names};
 use crate::cli::spool::Packing;
 use crate::error::{Category, Error};
 use crate::output::print_error;
 use crate::output::progress::Progress;
+use crate::spool::archive_target;
 use crate::spool::choose::{self, ChosenMessages, Wanted};
 use crate::spool::context::{RunMode, SpoolRun};
 use crate::spool::merge::target::{MergeLimits, MergeTally};
 use crate::spool::report::BatchReport;
 use crate::spool::returned::Unpacker;
 use crate::spool::select::SelectedMailbox;
-use crate::spool::{archive_target, expire};
 use crate::sys::read_at::ReadAt;
 use crate::sys::{account, child, self_exec};
 
@@ -56,11 +57,11 @@ impl<'a> PackingJob<'a> {
     }
 
     /// Finds what is meant in the mailbox, of which `mail` was seen.
-    pub fn choose(&self, mail: &dyn ReadAt) -> Result<ChosenMessages, Error> {
+    pub fn choose_messages(&self, mail: &dyn ReadAt) -> Result<ChosenMessages, Error> {
         let bytes = mail.length().map_err(|e| Error::io("read", &self.spool.path, &e))?;
         let mut progress = Progress::begin(&format!("{}: reading", self.spool.account.name), bytes);
         choose::choose_messages(self.unpacker(mail), self.wanted, &self.care.deadline, |bytes| {
-            progress.step(bytes);
+            progress.add_bytes(bytes);
         })
     }
 
@@ -176,7 +177,7 @@ impl<'a> PackingJob<'a> {
         let from = Stepping {
             inner: choice.taken.reader(mail),
             step: |bytes| {
-                packing.step(bytes);
+                packing.add_bytes(bytes);
                 reading.check()
             },
         };
@@ -185,7 +186,7 @@ impl<'a> PackingJob<'a> {
         self.archive_dir.write(&place, &member, from, |read| {
             checking
                 .get_or_insert_with(|| Progress::begin(&format!("{user}: reading back"), bytes))
-                .step(read);
+                .add_bytes(read);
             reading.check()
         })
     }
@@ -213,18 +214,64 @@ impl<'a> PackingJob<'a> {
 
     /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
     /// is somebody else's to keep.
-    pub fn expire(&self, newest: &Path, mode: RunMode, report: &BatchReport) {
+    pub fn expire_archives(&self, newest: &Path, mode: RunMode, report: &BatchReport) {
         let dir = &self.archive_dir.dir;
         if *dir != archive_target::archive_dir_path(self.care, self.spool) || !dir.is_dir() {
             return;
         }
         let user = names::safe_name(&self.spool.account.name);
-        let configured = &self.care.config.archive;
-        if let Err(e) = expire::remove_expired(configured, dir, &user, newest, self.date, mode, report) {
+        if let Err(e) = self.remove_expired(&user, newest, mode, report) {
             tracing::warn!(action = "remove-archive", user, note = e.to_string());
             print_error(&e);
         }
     }
+
+    /// Removes the archives that are beyond a bound of the configuration; first it says which, in `report` and in the log. `newest`, which
+    /// this run makes, stays. Nothing is removed where the clock cannot be believed. Returns the first archive that could not be removed.
+    fn remove_expired(&self, user: &str, newest: &Path, mode: RunMode, report: &BatchReport) -> Result<(), Error> {
+        let dir = &self.archive_dir.dir;
+        let surplus = match retention::decide_retention(dir, user, newest, &self.care.config.archive, self.date)? {
+            RetentionPlan::Remove(surplus) => surplus,
+            RetentionPlan::Doubt(doubt) => return Err(in_doubt(dir, &doubt)),
+        };
+        for Surplus { path, bytes, limit } in &surplus {
+            let path = path.display().to_string();
+            report.removed_archive(&path, *bytes, limit, mode);
+            if mode == RunMode::Execute {
+                tracing::warn!(action = "remove-archive", user, archive = path, bytes, note = limit);
+            }
+        }
+        if mode == RunMode::Rehearse {
+            return Ok(());
+        }
+        let mut failed = None;
+        for surplus in &surplus {
+            if let Err(e) = surplus.remove() {
+                let path = surplus.path.display().to_string();
+                tracing::error!(action = "remove-archive", user, archive = path, note = e.to_string());
+                failed = failed.or(Some(e));
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+fn in_doubt(dir: &Path, doubt: &ClockDoubt) -> Error {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (cause, hint) = match doubt {
+        ClockDoubt::Ahead(path) => (
+            format!(
+                "the clock may be ahead: there was long no archive behind {}",
+                name(path)
+            ),
+            "if the clock is right, what is too old is removed from a week later on",
+        ),
+        ClockDoubt::Behind(path) => (
+            format!("the clock may be behind: {} is from the future", name(path)),
+            "set the clock, or rename that archive",
+        ),
+    };
+    Error::new(Category::System, "remove archives from", dir.display(), cause).hint(hint)
 }
 
 /// Tells a step what was read.

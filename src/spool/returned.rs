@@ -36,7 +36,6 @@ const DEEPEST: usize = 8;
 /// So many of the messages are described.
 const DESCRIBED: usize = 1000;
 
-/// A report that carries a message.
 #[derive(Clone, Copy, Debug)]
 struct Carrier {
     offset: u64,
@@ -94,7 +93,6 @@ impl<'a> ReturnedSearch<'a> {
         }
     }
 
-    /// A report that goes.
     pub fn take_report(&mut self, report: &MboxMessage<'_>) -> io::Result<()> {
         let originals = &mut self.originals;
         match self.unpacker.unpack(report.offset, report.bytes)? {

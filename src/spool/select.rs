@@ -17,7 +17,7 @@ use crate::maildir::directory::{Maildir, holds_maildir};
 use crate::maildir::usage::MaildirUsage;
 use crate::output::shell;
 use crate::spool::maildirs;
-use crate::sys::account::{self, Account, AccountKind};
+use crate::sys::account::{self, Account};
 use crate::sys::user_directory::Directory;
 use crate::sys::{alias_account, local_time};
 
@@ -98,7 +98,7 @@ pub fn all_mailboxes(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
         let found = maildirs::find_maildirs(&config.mailbox.location, &Directory::read())?;
         return Ok(found
             .iter()
-            .map(|found| at_maildir(&found.path, Some(&found.user)))
+            .map(|found| at_maildir(&found.path, Some(&found.user), config))
             .collect());
     }
     let dir = config.mailbox.location.spool_dir();
@@ -136,7 +136,7 @@ fn one(named: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     };
     let path = path_of_user(name, config)?;
     if let Location::Maildir(_) = config.mailbox.location {
-        return at_maildir(&path, user.or(Some(name)));
+        return at_maildir(&path, user.or(Some(name)), config);
     }
     match path.symlink_metadata() {
         Err(e) => Err(not_found(&path, Some(name), &e, config)),
@@ -165,7 +165,7 @@ pub fn not_found(path: &Path, name: Option<&str>, e: &io::Error, config: &Config
 fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     let stat = path.symlink_metadata().map_err(|e| not_found(path, None, &e, config))?;
     if stat.is_dir() && holds_maildir(path, 0) {
-        return at_maildir(path, user);
+        return at_maildir(path, user, config);
     }
     refuse_odd(path, &stat)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -182,13 +182,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     let account = match (user, named) {
         (Some(user), _) => account::find_named(user)?,
         (None, Some(named)) => named,
-        (None, None) if in_spool => Account {
-            name: name.into_owned(),
-            uid: stat.uid(),
-            gid: None,
-            home: None,
-            kind: AccountKind::User,
-        },
+        (None, None) if in_spool => Account::of_mailbox(name, stat.uid()),
         (None, None) => account::find_owner(stat.uid())?,
     };
     Ok(SelectedMailbox {
@@ -203,15 +197,8 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
 }
 
 /// A Maildir, of `user` or of whoever owns it. Where the name is a user's, so has the directory to be.
-fn at_maildir(path: &Path, user: Option<&str>) -> FoundMailbox {
-    let examine = |e: io::Error| {
-        let error = Error::io("examine", path, &e).class(Category::Mailbox);
-        if e.kind() == io::ErrorKind::NotFound {
-            error.hint("there is no such mailbox")
-        } else {
-            error
-        }
-    };
+fn at_maildir(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
+    let examine = |e: io::Error| not_found(path, None, &e, config);
     let stat = path.symlink_metadata().map_err(examine)?;
     let uid = stat.uid();
     let account = match user.map(account::find_known) {
@@ -221,13 +208,7 @@ fn at_maildir(path: &Path, user: Option<&str>) -> FoundMailbox {
                 return Err(not_a_mailbox(path, &cause).hint("give it to the user with chown"));
             }
             Some(account) => account,
-            None => Account {
-                name: user.unwrap_or_default().to_owned(),
-                uid,
-                gid: None,
-                home: None,
-                kind: AccountKind::User,
-            },
+            None => Account::of_mailbox(user.unwrap_or_default(), uid),
         },
         None => account::find_owner(uid)?,
     };

@@ -31,7 +31,7 @@ pub enum MoveEnd {
 
 impl MoveOutcome {
     /// Of a mailbox in which nothing was chosen.
-    pub fn nothing(choice: ChosenMessages) -> Self {
+    pub fn nothing_chosen(choice: ChosenMessages) -> Self {
         Self {
             choice,
             back: MergeTally::default(),

@@ -213,6 +213,17 @@ fn home_of_caller(uid: u32) -> Option<PathBuf> {
 }
 
 impl Account {
+    /// Whose mailbox it is, by its name and its owner alone.
+    pub fn of_mailbox(name: impl Into<String>, uid: u32) -> Self {
+        Self {
+            name: name.into(),
+            uid,
+            gid: None,
+            home: None,
+            kind: AccountKind::User,
+        }
+    }
+
     /// Somebody whom the user database does not have.
     fn nameless(name: String, uid: u32) -> Self {
         // One of many who share an account: its home is nobody's own.

@@ -7,7 +7,7 @@ pub mod show;
 pub mod summary;
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -108,11 +108,8 @@ impl<'q> Inspection<'q> {
             Some(name) => account::find_subject(name)?,
             None => account::find_runner(),
         };
-        let sources = Files::from_choice(
-            everywhere.config.as_deref(),
-            account.home.as_deref(),
-            account.trusted_owners(),
-        );
+        let only = everywhere.config.as_deref();
+        let sources = Files::from_choice(only, account.home.as_deref(), account.trusted_owners());
         Ok(Self {
             question,
             config: load::load_config(sources, KeySelection::User(&account.name))?.config,
@@ -206,14 +203,7 @@ impl<'q> Inspection<'q> {
                 }
                 ArchiveContent::Mailbox(_) | ArchiveContent::Other(_) | ArchiveContent::Unknown => name.to_owned(),
             };
-            let buffer = MessageBuffer::collect(|collector| {
-                let read = io::copy(&mut bytes.take(UNPACKED_BYTES), collector)?;
-                if read < UNPACKED_BYTES {
-                    Ok(())
-                } else {
-                    Err(io::Error::other("it is too large to be unpacked here"))
-                }
-            })?;
+            let buffer = archive::read::unpack_file(bytes, UNPACKED_BYTES)?;
             if written.is_ok() {
                 written = self.file(&name, &buffer, None, Shape::MayBeMbox);
             }
@@ -286,7 +276,7 @@ impl<'q> Inspection<'q> {
             self.tally.others += 1;
         }
         if let Some(progress) = &mut self.progress {
-            progress.step(stored.bytes);
+            progress.add_bytes(stored.bytes);
         }
         let separator_bytes = (head.len() - message.content().len()) as u64;
         let bytes = stored.bytes.saturating_sub(separator_bytes);
@@ -295,9 +285,6 @@ impl<'q> Inspection<'q> {
             return Ok(());
         }
         let finding = InspectedMessage {
-            source: name,
-            offset: stored.offset,
-            bytes,
             judgement: &judgement,
             action,
             doubt: stored.doubt,

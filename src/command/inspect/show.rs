@@ -17,17 +17,11 @@ use crate::spool::restore::catalog::CatalogEntry;
 
 #[derive(Clone, Copy, Debug)]
 pub struct InspectedMessage<'a> {
-    /// The file it is in; `-` is standard input.
-    pub source: &'a str,
-    /// Where it begins there, in bytes.
-    pub offset: u64,
-    /// Its length, in bytes, without a separator line.
-    pub bytes: u64,
     pub judgement: &'a Judgement,
     pub action: Action,
     /// The first line in it at which another message may begin.
     pub doubt: Option<&'a Doubt>,
-    /// Date, sender and subject.
+    /// Where it lies and how long it is without a separator line. Its mailbox is the file; `-` is standard input.
     pub entry: CatalogEntry<'a>,
 }
 
@@ -82,8 +76,8 @@ impl InspectedMessage<'_> {
     pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
         let bounce = self.judgement.verdict.bounce();
         let line = InspectLine {
-            source: self.source,
-            offset: self.offset,
+            source: self.entry.mailbox,
+            offset: self.entry.offset,
             verdict: self.judgement.verdict.name(),
             report: bounce.and_then(|bounce| bounce.kind),
             null_sender: self.judgement.null_sender.is_some(),
@@ -91,7 +85,7 @@ impl InspectedMessage<'_> {
             recipients: bounce.map(|bounce| bounce.recipients.as_slice()).unwrap_or_default(),
             origin: bounce.map_or(MessageOrigin::Unknown, |bounce| bounce.origin),
             action: self.action.name(),
-            size: self.bytes,
+            size: self.entry.bytes,
             date: self.entry.date(),
             from: self.entry.field("From"),
             subject: self.entry.field("Subject"),
@@ -106,8 +100,8 @@ impl InspectedMessage<'_> {
 
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let verdict = headers::verdict_text(&self.judgement.verdict);
-        let source = escape_harmful(self.source);
-        let (offset, bytes, action) = (self.offset, size_text(self.bytes), self.action.name());
+        let source = escape_harmful(self.entry.mailbox);
+        let (offset, bytes, action) = (self.entry.offset, size_text(self.entry.bytes), self.action.name());
         writeln!(output, "{source}:{offset}: {verdict}, {bytes}: {action}")?;
         let [date, from, subject] = self.entry.headline();
         let line = ["    ", &date, "  ", &from, "  ", &subject].concat();

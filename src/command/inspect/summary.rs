@@ -13,7 +13,7 @@ use crate::output::json::write_line;
 use crate::output::sizes::{count_text, message_count_text, size_text};
 
 /// So many messages, and their length together.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Group {
     messages: u64,
     bytes: u64,
@@ -31,8 +31,8 @@ pub struct Summary {
 #[derive(Serialize)]
 struct SummaryLine<'a> {
     kind: &'static str,
-    messages: u64,
-    bytes: u64,
+    #[serde(flatten)]
+    all: Group,
     unread: u64,
     groups: Vec<GroupLine<'a>>,
 }
@@ -41,8 +41,8 @@ struct SummaryLine<'a> {
 struct GroupLine<'a> {
     verdict: String,
     action: &'a str,
-    messages: u64,
-    bytes: u64,
+    #[serde(flatten)]
+    group: Group,
 }
 
 impl Summary {
@@ -70,16 +70,12 @@ impl Summary {
     pub fn write(&self, form: OutputForm, unread: u64, output: &mut impl Write) -> io::Result<()> {
         let groups = self.sorted();
         if form == OutputForm::Json {
-            let groups = groups.into_iter().map(|(verdict, action, group)| GroupLine {
-                verdict,
-                action,
-                messages: group.messages,
-                bytes: group.bytes,
-            });
+            let groups = groups
+                .into_iter()
+                .map(|(verdict, action, group)| GroupLine { verdict, action, group });
             let line = SummaryLine {
                 kind: "summary",
-                messages: self.all.messages,
-                bytes: self.all.bytes,
+                all: self.all,
                 unread,
                 groups: groups.collect(),
             };

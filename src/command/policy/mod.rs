@@ -63,7 +63,7 @@ pub fn run(asked: &PolicyArguments, everywhere: &Everywhere) -> Status {
 
 /// Answers one question for people and shells.
 fn about(question: &RoomQuestion, settings: &PolicySettingsReader, form: OutputForm) -> Status {
-    let answer = match settings.current() {
+    let answer = match settings.read_current() {
         Ok(Some(settings)) => room::answer_question(question, &settings, FOR_PEOPLE),
         Ok(None) => RoomAnswer::Room(RoomReason::NoConfiguration),
         Err(e) => {
@@ -96,7 +96,6 @@ enum OnSignal {
     GoOn,
 }
 
-/// Holds a conversation to its end.
 fn converse<S: PolicySession>(
     settings: &Arc<PolicySettingsReader>,
     everywhere: &Everywhere,
@@ -121,7 +120,7 @@ fn converse<S: PolicySession>(
     let _ = signals.thread_block();
     let looking = Arc::clone(settings);
     let look = move |question: &RoomQuestion| {
-        let answer = match looking.current() {
+        let answer = match looking.read_current() {
             Ok(Some(settings)) => room::answer_question(question, &settings, IN_CONVERSATION),
             Ok(None) => RoomAnswer::Room(RoomReason::NoConfiguration),
             Err(e) => {
@@ -154,7 +153,7 @@ fn own_copy(stream: &impl AsFd) -> io::Result<File> {
 
 /// Logs as configured, but never into the conversation: spawn(8) and inetd connect standard error to the client as well.
 fn start_log(settings: &PolicySettingsReader, verbose: u8) {
-    let loaded = settings.current();
+    let loaded = settings.read_current();
     let configured = match &loaded {
         Ok(Some(settings)) => settings.config.log.clone(),
         Ok(None) | Err(_) => Log::default(),

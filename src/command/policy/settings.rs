@@ -54,7 +54,7 @@ impl PolicySettingsReader {
     ///
     /// # Errors
     /// When the configuration cannot be used; only the first time after the file has changed, so that each trouble is told once.
-    pub fn current(&self) -> Result<Option<PolicySettings>, Error> {
+    pub fn read_current(&self) -> Result<Option<PolicySettings>, Error> {
         let Some(config) = self.config()? else { return Ok(None) };
         Ok(Some(PolicySettings {
             config,

@@ -8,8 +8,7 @@ use serde::Serialize;
 use crate::moment::Moment;
 use crate::output::json::write_line;
 use crate::output::prometheus::{escape_label, write_head as head};
-use crate::spool::list::findings::{Findings, NAMES};
-use crate::spool::list::row::{Numbers, Row, Weight};
+use crate::spool::list::row::{Findings, NAMES, Numbers, Row, Weight};
 use crate::spool::rules::statistics::{Count, by_bytes, by_messages};
 use crate::spool::rules::summary::MailKind;
 use crate::sys::account::AccountKind;
@@ -259,7 +258,7 @@ fn wrong(findings: &Findings) -> u64 {
 fn labels(row: &Row) -> String {
     format!(
         "user=\"{}\",path=\"{}\"",
-        escape_label(&row.title()),
+        escape_label(&row.display_name()),
         escape_label(row.path.as_os_str())
     )
 }

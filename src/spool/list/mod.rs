@@ -5,7 +5,6 @@
 
 mod cache;
 mod export;
-pub mod findings;
 mod maildir;
 pub mod problems;
 pub mod row;
@@ -29,12 +28,12 @@ use crate::maildir::directory::holds_maildir;
 use crate::output::{finish_answer, print_error};
 use crate::spool::context::SpoolRun;
 use crate::spool::directory::{self, DirectoryEntry};
-use crate::spool::list::findings::{Findings, Total};
 use crate::spool::list::problems::SpoolAccess;
-use crate::spool::list::row::{Row, Weight, row_without_numbers};
+use crate::spool::list::row::{Findings, Row, Total, Weight, row_without_numbers};
 use crate::spool::list::scan::{CacheTrust, Contents, Looker, unix_seconds};
 use crate::spool::list::workers::Crew;
 use crate::spool::maildirs::{self, UserMaildir};
+use crate::spool::rules::statistics::MailboxStats;
 use crate::spool::rules::summary::{MailKind, hash_bytes};
 use crate::spool::select;
 use crate::sys::user_directory::Directory;
@@ -96,6 +95,7 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
     Ok(if wrong { Status::Wrong } else { Status::Done })
 }
 
+#[derive(Default)]
 struct NamedMailbox {
     entries: Vec<DirectoryEntry>,
     maildirs: Vec<UserMaildir>,
@@ -114,46 +114,27 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
     }
     let location = &care.config.mailbox.location;
     let dir = location.spool_dir();
+    let mut found = NamedMailbox::default();
     if let (Location::Maildir(_), []) = (location, list.what.as_slice()) {
-        return Ok(NamedMailbox {
-            entries: Vec::new(),
-            maildirs: maildirs::find_maildirs(location, &Directory::read())?,
-            place: SpoolAccess { gid: 0, shared: false },
-            directory: None,
-            absent: false,
-        });
+        found.maildirs = maildirs::find_maildirs(location, &Directory::read())?;
+        return Ok(found);
     }
     let stat = dir
         .metadata()
         .map_err(|e| Error::io("examine spool directory", dir, &e));
-    let place = |stat: &std::fs::Metadata| SpoolAccess {
-        gid: stat.gid(),
-        shared: stat.permissions().mode() & 0o020 != 0,
-    };
     if list.what.is_empty() {
         let stat = stat?;
         let problem = problems::with_directory(dir, stat.permissions().mode());
-        return Ok(NamedMailbox {
-            entries: directory::read_entries(dir)?
-                .into_iter()
-                .chain(of_aliases(&care.config))
-                .collect(),
-            maildirs: Vec::new(),
-            place: place(&stat),
-            directory: problem.map(|problem| Row {
-                problems: vec![problem],
-                ..row_without_numbers(dir, &stat)
-            }),
-            absent: false,
+        found.entries = directory::read_entries(dir)?;
+        found.entries.extend(of_aliases(&care.config));
+        found.place = SpoolAccess::of(&stat);
+        found.directory = problem.map(|problem| Row {
+            problems: vec![problem],
+            ..row_without_numbers(dir, &stat)
         });
+        return Ok(found);
     }
-    let mut found = NamedMailbox {
-        entries: Vec::new(),
-        maildirs: Vec::new(),
-        place: stat.map_or(SpoolAccess { gid: 0, shared: false }, |stat| place(&stat)),
-        directory: None,
-        absent: false,
-    };
+    found.place = stat.map(|stat| SpoolAccess::of(&stat)).unwrap_or_default();
     for what in &list.what {
         match one(what, &care.config) {
             Ok(ListedMailbox::Mbox(entry)) => found.entries.push(entry),
@@ -246,19 +227,13 @@ fn rules(care: &SpoolRun) -> String {
 
 /// Puts the rows in the order asked for; names decide where it does not.
 fn sort(rows: &mut [Row], key: SortKey) {
-    let messages = |row: &Row| row.numbers.as_ref().map_or(0, |n| n.survey.all.messages);
-    let bounces = |row: &Row| {
-        row.numbers
-            .as_ref()
-            .map_or(0, |n| n.survey.of(MailKind::Bounce).messages)
-    };
-    let growth = |row: &Row| {
-        row.numbers
-            .as_ref()
-            .and_then(|n| n.growth)
-            .map_or(i64::MIN, |(grown, _)| grown)
-    };
-    let oldest = |row: &Row| row.numbers.as_ref().and_then(|n| n.survey.oldest).unwrap_or(i64::MAX);
+    fn survey(row: &Row) -> Option<&MailboxStats> {
+        row.numbers.as_ref().map(|numbers| &numbers.survey)
+    }
+    let messages = |row: &Row| survey(row).map_or(0, |survey| survey.all.messages);
+    let bounces = |row: &Row| survey(row).map_or(0, |survey| survey.of(MailKind::Bounce).messages);
+    let growth = |row: &Row| Some(row.numbers.as_ref()?.growth?.0);
+    let oldest = |row: &Row| survey(row).and_then(|survey| survey.oldest).unwrap_or(i64::MAX);
     rows.sort_by(|a, b| a.path.cmp(&b.path));
     match key {
         SortKey::Size => rows.sort_by_key(|row| Reverse(row.bytes)),

@@ -40,11 +40,20 @@ pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) ->
     ))
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SpoolAccess {
     pub gid: u32,
     /// Whether its group may make mailboxes in it.
     pub shared: bool,
+}
+
+impl SpoolAccess {
+    pub fn of(stat: &std::fs::Metadata) -> Self {
+        Self {
+            gid: stat.gid(),
+            shared: stat.mode() & 0o020 != 0,
+        }
+    }
 }
 
 /// What is wrong with the directory itself.

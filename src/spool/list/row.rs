@@ -1,4 +1,4 @@
-//! What is said of one name of the spool directory: the numbers of a mailbox, and what is wrong with it.
+//! What a list found, before it is shown: of each name of the spool directory the numbers of the mailbox, and what is wrong with it.
 
 use crate::output::shell::{program_command, quote_path};
 use std::borrow::Cow;
@@ -12,6 +12,42 @@ use crate::spool::maildirs::UserMaildir;
 use crate::spool::rules::diagnosis::{Diagnosis, Remedy};
 use crate::spool::rules::statistics::MailboxStats;
 use crate::sys::account::AccountKind;
+
+/// How many names of each sort are shown.
+pub const NAMES: usize = 5;
+
+#[derive(Debug)]
+pub struct Findings {
+    /// The mailboxes that could be looked at, sorted and cut as asked for.
+    pub mailboxes: Vec<Row>,
+    /// What is no mailbox, or could not be read.
+    pub others: Vec<Row>,
+    /// What all mailboxes take, whatever is shown of them.
+    pub total: Total,
+    /// Now, in seconds since 1970.
+    pub now: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Total {
+    pub mailboxes: usize,
+    pub bytes: u64,
+    pub messages: u64,
+    /// How many bytes the user has read of them.
+    pub read_bytes: u64,
+}
+
+impl Total {
+    pub fn of(mailboxes: &[Row]) -> Self {
+        let numbers = || mailboxes.iter().filter_map(|row| row.numbers.as_ref());
+        Self {
+            mailboxes: mailboxes.len(),
+            bytes: mailboxes.iter().map(|row| row.bytes).sum(),
+            messages: numbers().map(|numbers| numbers.survey.all.messages).sum(),
+            read_bytes: numbers().map(|numbers| numbers.read_bytes).sum(),
+        }
+    }
+}
 
 #[derive(Debug)]
 pub struct Row {
@@ -37,7 +73,7 @@ impl Row {
     }
 
     /// The same, told apart from a user whose name an alias has.
-    pub fn title(&self) -> Cow<'_, OsStr> {
+    pub fn display_name(&self) -> Cow<'_, OsStr> {
         match self.kind {
             AccountKind::User => Cow::Borrowed(self.name()),
             AccountKind::Alias => {
@@ -62,7 +98,6 @@ pub struct Numbers {
     pub command: Option<String>,
 }
 
-/// A name of which nothing is known yet but what the file system says.
 pub fn row_without_numbers(path: &Path, stat: &std::fs::Metadata) -> Row {
     Row {
         path: path.to_owned(),
@@ -126,26 +161,27 @@ impl Numbers {
     }
 }
 
+/// Tells whether a shell and every command here take this as the name of a user.
+fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
+    name.chars().all(plain) && !name.starts_with(['-', '.'])
+}
+
 /// What a shell and every command here take for the mailbox at `path`: the user's name where it is one, else the path.
 pub fn mailbox_arguments(path: &Path, config: &Config) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
-    if path.parent() == Some(config.mailbox.location.spool_dir())
-        && name.chars().all(plain)
-        && !name.starts_with(['-', '.'])
-    {
-        return name.into_owned();
+    match path.parent() == Some(config.mailbox.location.spool_dir()) && is_plain_name(&name) {
+        true => name.into_owned(),
+        false => quote_path(path),
     }
-    quote_path(path)
 }
 
 /// The same for a Maildir: the user's name where mail of that user is put there, else the path.
 pub fn maildir_arguments(found: &UserMaildir) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
-    if found.user.chars().all(plain) && !found.user.starts_with(['-', '.']) && found.is_configured {
-        return found.user.clone();
+    match found.is_configured && is_plain_name(&found.user) {
+        true => found.user.clone(),
+        false => quote_path(&found.path.join("")),
     }
-    quote_path(&found.path.join(""))
 }
 
 pub fn remedy_command(remedy: Remedy, what: &str) -> String {

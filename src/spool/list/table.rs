@@ -7,8 +7,7 @@ use crate::output::sizes::{count_text, message_count_text, short_size, size_text
 use std::io::{self, IsTerminal, Write};
 
 use crate::escape::make_visible;
-use crate::spool::list::findings::{Findings, Total};
-use crate::spool::list::row::{Numbers, Row, Weight};
+use crate::spool::list::row::{Findings, Numbers, Row, Total, Weight};
 use crate::spool::rules::diagnosis::{GrowthReason, day_text};
 use crate::spool::rules::statistics::{Count, by_bytes};
 use crate::spool::rules::summary::MailKind;
@@ -114,7 +113,7 @@ fn cells(row: &Row, numbers: &Numbers, quota: fn(&Numbers) -> String) -> [String
         all => format!("{}%", count.messages * 100 / all),
     };
     [
-        shortened(&make_visible(&row.title().to_string_lossy())),
+        shortened(&make_visible(&row.display_name().to_string_lossy())),
         short_size(row.bytes),
         quota(numbers),
         survey.all.messages.to_string(),

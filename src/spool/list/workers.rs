@@ -2,7 +2,7 @@
 //! be read is handed out with the reason, and the others follow all the same.
 
 use std::cmp::Reverse;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::num::NonZero;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,12 +14,12 @@ use crate::config::Config;
 use crate::config::value::{Limit, Size};
 use crate::error::{Category, Error};
 use crate::maildir::directory::Maildir;
-use crate::output::sizes;
+use crate::output::progress::Progress;
+use crate::output::sizes::count_text;
 use crate::spool::directory::{DirectoryEntry, EntryKind};
-use crate::spool::list::findings::NAMES;
 use crate::spool::list::maildir;
 use crate::spool::list::problems::{self, SpoolAccess};
-use crate::spool::list::row::{self, Numbers, Row, RowProblem, row_without_numbers};
+use crate::spool::list::row::{self, NAMES, Numbers, Row, RowProblem, row_without_numbers};
 use crate::spool::list::scan::{Looker, ScanFailure, unix_seconds};
 use crate::spool::maildirs::UserMaildir;
 use crate::spool::rules::diagnosis::{self, QuotaPressure};
@@ -101,7 +101,6 @@ impl Crew<'_> {
         }
     }
 
-    /// Looks at the mailboxes with as many threads as there are processors.
     fn looked_at(&self, entries: &[DirectoryEntry]) -> Result<Vec<Row>, Error> {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let threads = processors.min(MOST_THREADS).min(entries.len());
@@ -127,14 +126,13 @@ impl Crew<'_> {
     }
 }
 
-/// Takes the rows as they come, and says on a terminal how far it is.
+/// Takes the rows as they come, and shows on a terminal how far it is.
 fn collect(receive: &Receiver<Option<Row>>, entries: &[DirectoryEntry], read: &AtomicU64) -> Result<Vec<Row>, Error> {
     const EVERY: Duration = Duration::from_millis(500);
-    let wanted = io::stderr().is_terminal();
-    let all: u64 = entries.iter().map(|entry| entry.stat.len()).sum();
+    let all = entries.iter().map(|entry| entry.stat.len()).sum();
+    let what = count_text(entries.len() as u64, "mailbox", "mailboxes");
+    let mut progress = io::stderr().is_terminal().then(|| Progress::begin(&what, all));
     let mut rows: Vec<Row> = Vec::with_capacity(entries.len());
-    let mut said = std::time::Instant::now();
-    let mut clear = "";
     let is_told_to_stop = loop {
         match receive.recv_timeout(EVERY) {
             Ok(Some(row)) => rows.push(row),
@@ -142,20 +140,11 @@ fn collect(receive: &Receiver<Option<Row>>, entries: &[DirectoryEntry], read: &A
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break false,
         }
-        if wanted && said.elapsed() >= EVERY {
-            said = std::time::Instant::now();
-            clear = "\r\x1b[K";
-            let line = format!(
-                "{clear}{} of {} mailboxes, {} of {}",
-                rows.len(),
-                entries.len(),
-                sizes::short_size(read.load(Ordering::Relaxed)),
-                sizes::short_size(all)
-            );
-            let _ = io::stderr().write_all(line.as_bytes());
+        if let Some(progress) = &mut progress {
+            progress.reach_bytes(read.load(Ordering::Relaxed));
         }
     };
-    let _ = io::stderr().write_all(clear.as_bytes());
+    drop(progress);
     if is_told_to_stop {
         return Err(told_to_stop());
     }
@@ -334,17 +323,10 @@ fn account_of_alias(entry: &DirectoryEntry, config: &Config) -> Option<Account> 
 /// Whose mail it is: in the spool directory that of the user it is named after.
 fn account_of(entry: &DirectoryEntry, user: Option<(u32, u32)>, in_spool: bool) -> Account {
     let uid = entry.stat.uid();
+    let name = entry.path.file_name().unwrap_or_default().to_string_lossy();
     let named = || Account {
-        name: entry
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        uid,
         gid: user.map(|(_, gid)| gid),
-        home: None,
-        kind: AccountKind::User,
+        ..Account::of_mailbox(name, uid)
     };
     if in_spool {
         named()

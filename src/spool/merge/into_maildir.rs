@@ -41,7 +41,6 @@ pub struct MaildirMerge<'a> {
 }
 
 impl<'a> MaildirMerge<'a> {
-    /// Looks at what is in the Maildir.
     pub fn begin(
         maildir: &'a Maildir,
         view: &MaildirView<'_>,

@@ -108,7 +108,7 @@ impl<'a> Known<'a> {
         of_stored(file, stored, scope)
     }
 
-    pub fn messages(&self) -> u64 {
+    pub fn count_messages(&self) -> u64 {
         self.messages
     }
 
@@ -168,7 +168,6 @@ impl<'a> Known<'a> {
         Ok(())
     }
 
-    /// Notes that what lay at the end was cut off.
     pub fn cut_off_last(&mut self, file: &File) -> io::Result<()> {
         self.forget_last();
         let stamp = Stamp::of(file)?;
@@ -241,7 +240,6 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The message as far as `end`.
 fn shorter(stored: MboxMessage<'_>, end: u64) -> MboxMessage<'_> {
     let bytes = stored.bytes.min(end - stored.offset);
     let head = usize::try_from(bytes).ok().and_then(|bytes| stored.head.get(..bytes));
@@ -323,7 +321,7 @@ mod tests {
         }
         // The last message is read again, for it may have grown.
         come(&mut known, &mut file, &[2]);
-        assert_eq!(known.messages(), 3);
+        assert_eq!(known.count_messages(), 3);
         [0, 1, 2].map(|number| {
             let hash = content_hash(&known, number);
             known.find_once(hash)

@@ -67,7 +67,6 @@ pub struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    /// Looks at what is in the mailbox.
     pub fn begin(target: MergeTarget<'a>) -> Result<Self, Stop> {
         let mut merge = Self {
             target,
@@ -136,7 +135,6 @@ impl<'a> Merge<'a> {
             .into()
     }
 
-    /// Locks the mailbox when all that is in it is known.
     fn lock(&mut self) -> Result<OpenMailbox, Stop> {
         let until = Some(Instant::now() + self.catching_up());
         loop {
@@ -172,7 +170,7 @@ impl<'a> Merge<'a> {
             self.cut_off(&locked)?;
         }
         let mut length = locked.length()?;
-        let mut messages = self.known.messages();
+        let mut messages = self.known.count_messages();
         let mut fitting = Vec::new();
         for item in &batch.items {
             // It may have come in meanwhile: from another run like this.
@@ -222,7 +220,7 @@ impl<'a> Merge<'a> {
         {
             self.cut_off(&locked)?;
         }
-        if !self.fits(locked.length()? + bytes, self.known.messages() + 1) {
+        if !self.fits(locked.length()? + bytes, self.known.count_messages() + 1) {
             self.tally.no_room += 1;
             return Ok(());
         }
@@ -273,7 +271,7 @@ impl<'a> Merge<'a> {
             self.tally.present += 1;
         } else if self.fits(
             held + self.rehearsed_bytes + bytes,
-            self.known.messages() + self.tally.restored + 1,
+            self.known.count_messages() + self.tally.restored + 1,
         ) {
             self.rehearsed_bytes += bytes;
             self.tally.restored += 1;

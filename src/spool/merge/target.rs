@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::archive::messages::Archived;
 use crate::error::Error;
 use crate::mailbox::lock::LockPlan;
@@ -37,9 +39,11 @@ pub enum ReadState {
     No,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What became of the messages. The keys are a promise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MergeTally {
     pub restored: u64,
+    #[serde(rename = "bytes")]
     pub restored_bytes: u64,
     pub present: u64,
     pub no_room: u64,
@@ -63,6 +67,17 @@ pub enum Stop {
     Archive(io::Error),
     /// The mailbox was rewritten: begin again with the first message. What was put back will be found there.
     Again,
+}
+
+impl Stop {
+    /// What failed at `archive` or behind it; none where it is begun again.
+    pub fn into_failure(self, archive: &Path) -> Option<Error> {
+        match self {
+            Self::Failed(e) => Some(e),
+            Self::Archive(e) => Some(Error::io("read", archive, &e)),
+            Self::Again => None,
+        }
+    }
 }
 
 impl From<io::Error> for Stop {

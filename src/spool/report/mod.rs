@@ -59,7 +59,7 @@ impl BatchReport {
         }
     }
 
-    pub fn error(&self, error: &Error) {
+    pub fn tell_error(&self, error: &Error) {
         print_error(error);
         if self.form == OutputForm::Json {
             print_json(&ReportLine::Error {

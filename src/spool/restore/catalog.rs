@@ -37,11 +37,11 @@ struct CatalogLine<'a> {
     mailbox: &'a str,
     offset: u64,
     size: u64,
-    date: Option<&'a str>,
-    sender: Option<&'a str>,
-    from: Option<&'a str>,
-    subject: Option<&'a str>,
-    message_id: Option<&'a str>,
+    date: Option<String>,
+    sender: Option<String>,
+    from: Option<String>,
+    subject: Option<String>,
+    message_id: Option<String>,
 }
 
 impl CatalogEntry<'_> {
@@ -65,18 +65,16 @@ impl CatalogEntry<'_> {
     }
 
     pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
-        let [from, subject, message_id] = ["From", "Subject", "Message-ID"].map(|name| self.field(name));
-        let (date, sender) = (self.date(), self.sender());
         let line = CatalogLine {
             archive: self.archive,
             mailbox: self.mailbox,
             offset: self.offset,
             size: self.bytes,
-            date: date.as_deref(),
-            sender: sender.as_deref(),
-            from: from.as_deref(),
-            subject: subject.as_deref(),
-            message_id: message_id.as_deref(),
+            date: self.date(),
+            sender: self.sender(),
+            from: self.field("From"),
+            subject: self.field("Subject"),
+            message_id: self.field("Message-ID"),
         };
         write_line(output, &line)
     }

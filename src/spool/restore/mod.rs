@@ -163,9 +163,9 @@ impl RestoreRun<'_> {
             return;
         }
         let mut note = None;
-        if self.mode == RunMode::Rehearse && self.sum.restored > 0 {
+        if self.mode == RunMode::Rehearse && self.sum.tally.restored > 0 {
             let _ = self.output.flush();
-            let question = format!("Put {} back?", message_count_text(self.sum.restored));
+            let question = format!("Put {} back?", message_count_text(self.sum.tally.restored));
             match consent.decide(&question, "nothing was put back", self.form) {
                 ConsentAnswer::Proceed => {
                     self.mode = RunMode::Execute;
@@ -194,10 +194,7 @@ impl RestoreRun<'_> {
                 &mut self.output,
                 &RestoreLine::Summary {
                     done: self.mode == RunMode::Execute,
-                    restored: self.sum.restored,
-                    bytes: self.sum.restored_bytes,
-                    present: self.sum.present,
-                    no_room: self.sum.no_room,
+                    tally: self.sum.tally,
                     note,
                 },
             ),
@@ -326,29 +323,24 @@ impl RestoreRun<'_> {
 
     /// Tells what was done, to whoever looks on and in the log.
     fn tell(&mut self, archive: &Path, destination: &RestoreTarget, tally: MergeTally, aside: u64) {
-        let MergeTally {
-            restored,
-            restored_bytes,
-            present,
-            no_room,
-        } = tally;
         let user = &destination.account.name;
         let mailbox = self.asked.mailbox.as_ref().unwrap_or(&destination.store).to_string();
         let source = archive.display().to_string();
-        self.sum.restored += restored;
-        self.sum.restored_bytes += restored_bytes;
-        self.sum.present += present;
-        self.sum.no_room += no_room;
+        let sum = &mut self.sum.tally;
+        sum.restored += tally.restored;
+        sum.restored_bytes += tally.restored_bytes;
+        sum.present += tally.present;
+        sum.no_room += tally.no_room;
         if self.mode == RunMode::Execute {
             tracing::info!(
                 action = "restore",
                 user,
                 archive = source,
                 mailbox,
-                restored,
-                bytes = restored_bytes,
-                present,
-                no_room,
+                restored = tally.restored,
+                bytes = tally.restored_bytes,
+                present = tally.present,
+                no_room = tally.no_room,
             );
         }
         let _ = match self.form {
@@ -364,16 +356,13 @@ impl RestoreRun<'_> {
                     mailbox: &mailbox,
                     archive: &source,
                     done: self.mode == RunMode::Execute,
-                    restored,
-                    bytes: restored_bytes,
-                    present,
-                    no_room,
+                    tally,
                     left_out: aside,
                 },
             ),
         };
-        if no_room > 0 {
-            let cause = format!("the mailbox has no room for {}", message_count_text(no_room));
+        if tally.no_room > 0 {
+            let cause = format!("the mailbox has no room for {}", message_count_text(tally.no_room));
             let error = Error::new(Category::MailboxFull, "restore all into", &mailbox, cause);
             self.wrong(&error.hint(room_hint()));
         }

@@ -12,10 +12,7 @@ use crate::sys::account;
 pub(super) struct RestoreSum {
     /// Messages that are what was asked for.
     pub(super) met: u64,
-    pub(super) restored: u64,
-    pub(super) restored_bytes: u64,
-    pub(super) present: u64,
-    pub(super) no_room: u64,
+    pub(super) tally: MergeTally,
 }
 
 /// What is printed for programs. The keys are a promise.
@@ -27,10 +24,8 @@ pub(super) enum RestoreLine<'a> {
         mailbox: &'a str,
         archive: &'a str,
         done: bool,
-        restored: u64,
-        bytes: u64,
-        present: u64,
-        no_room: u64,
+        #[serde(flatten)]
+        tally: MergeTally,
         left_out: u64,
     },
     Error {
@@ -38,10 +33,8 @@ pub(super) enum RestoreLine<'a> {
     },
     Summary {
         done: bool,
-        restored: u64,
-        bytes: u64,
-        present: u64,
-        no_room: u64,
+        #[serde(flatten)]
+        tally: MergeTally,
         note: Option<&'a str>,
     },
 }
