@@ -130,16 +130,16 @@ acquire admit append classify diagnose examine expunge judge of read recover res
 
 /// Words that name a method alone: its type is in front. A new one is added here by whoever is sure that a stranger understands it.
 const OF_A_TYPE: &str = "
-about add advance after age all arguments begin body bounce bound bytes causes check choose class code collect command commit
-consent contain contains content count create current date day decide deliver destinations domain duration encode end ending
-enhanced entries error excerpt exclusive expire extend extent fate field fields file find findings finish first flag flags forget
-gaps get greet groups has hash head header headline hint hold holder home homes hook insert io is iter join judge keep key kind
-leave length limit line lines local look mailbox make map markers mbox meaning mebibytes message messages name named names
-new next note number of ok open origin origins paint parse path percent phrase place points position prepare primary proceed
-publish push put read reader reason reasons receive recent refresh reject remaining remedy remember remove
-replace reread resume reverse rewrite role root run seconds send sender sendmail sentence shorten since sketches sleep
-sought start status step subjects subtract suffix summarize suspend suspended sync take tally text tick title topic unpacker
-usage values wait waiting warning weigh withdraw word words write written
+about add advance after age all arguments begin body bounce bound bytes causes check class code collect command commit consent
+contain contains content count create date day decide deliver destinations domain duration encode end ending enhanced entries
+error excerpt exclusive extend extent fate field fields file find findings finish first flag flags forget gaps get greet groups
+has hash head header headline hint hold holder home homes hook insert io is iter join judge keep key kind leave length limit
+line lines local mailbox make map markers mbox meaning mebibytes message name named names new next note number of ok open origin
+origins paint parse path percent phrase place points position prepare primary proceed publish push put read reader reason
+reasons receive recent refresh reject remaining remedy remember remove replace reread resume reverse rewrite role root run
+seconds send sender sendmail sentence shorten since sketches sleep sought start status subjects subtract suffix summarize
+suspend suspended sync take tally text tick topic unpacker usage values wait waiting warning weigh withdraw word words write
+written
 ";
 
 #[test]
