@@ -1,5 +1,5 @@
-//! The messages of an archive. It is read to its end once before anything is done with it: whether all of it is sound, and how long
-//! each mailbox in it is, is known only then.
+//! The messages of an archive. It is read to its end once before anything is done with it. Only then it is known
+//! whether all of it is sound, and how long each mailbox in it is.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

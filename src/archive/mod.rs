@@ -1,5 +1,5 @@
-//! The archives that spools go into and come back from: a tar.gz with one member, or an mbox compressed with gzip or zstd.
-//! Other tools read what is written, and what other tools wrote is read. Nothing here knows where archives are kept.
+//! The archives that spools go into and come back from: a tar.gz with one member, or an mbox compressed with gzip or
+//! zstd. Other tools read what is written, and what other tools wrote is read. Nothing here knows where they are kept.
 
 pub mod messages;
 pub(crate) mod names;

@@ -1,5 +1,5 @@
-//! A user's name as it may stand in the name of a file: what could lead elsewhere, look like a flag or hide the file is written as `_` and
-//! two digits. Names that people have stay as they are.
+//! A user's name as it may stand in the name of a file. What could lead elsewhere, look like a flag or hide the file is
+//! written as `_` and two digits. Names that people have stay as they are.
 
 /// So many bytes, so that time and ending find room (`NAME_MAX` is 255).
 const MOST_BYTES: usize = 180;

@@ -1,7 +1,7 @@
-//! Compresses with gzip on all processors: what is written is cut into blocks, each becomes a gzip member of its own, and the
-//! members follow one another in order. RFC 1952 section 2.2 makes that one gzip file to every reader.
+//! Compresses with gzip on all processors. What is written is cut into blocks; each becomes a gzip member of its own,
+//! and the members follow one another in order. RFC 1952 section 2.2 makes that one gzip file to every reader.
 //!
-//! A processor that fails ends the archive with an error. Where no thread can be started, the caller's own does the work.
+//! A processor that fails ends the archive with an error. Without threads the caller does the work.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -14,8 +14,8 @@ use libdeflater::{CompressionLvl, Compressor, crc32};
 /// What is compressed by itself, in bytes. Larger blocks come out less than a thousandth smaller.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// libdeflate's, which looks at a block as a whole: mail comes out smaller than with level 6 of gzip(1), in a third of its time. Level 6
-/// takes a tenth longer and saves nothing on attachments.
+/// libdeflate's, which looks at a block as a whole: mail comes out smaller than with level 6 of gzip(1), in a third of
+/// its time. Level 6 takes a tenth longer and saves nothing on attachments.
 const LEVEL: i32 = 5;
 
 /// More processors only wait for the disk.

@@ -1,5 +1,6 @@
-//! Puts an archive into its directory. It is written under a temporary name, synced, read back from the disk and compared, and only then
-//! given its name. A run that fails or is interrupted leaves no archive; the next run removes what a killed one left.
+//! Puts an archive into its directory. It is written under a temporary name, synced, read back from the disk and
+//! compared, and only then given its name. A run that fails or is interrupted leaves no archive; the next run removes
+//! what a killed one left.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -101,7 +102,7 @@ impl Drop for PartFile {
 }
 
 impl ArchiveDir {
-    /// Makes the directory, if it is not there, and removes what killed runs left of archives whose names begin with `prefix`.
+    /// Makes the directory, if it is not there, and removes what killed runs left of archives that begin with `prefix`.
     pub fn open(&self, prefix: &str) -> Result<(), Error> {
         make_private_dir(&self.dir).map_err(|e| e.hint(ELSEWHERE))?;
         self.refuse_shared().map_err(|e| e.hint(ELSEWHERE))?;
@@ -123,7 +124,8 @@ impl ArchiveDir {
         Ok(())
     }
 
-    /// Refuses a directory that others may write to: they could make files that look like archives, for which retention would remove real ones.
+    /// Refuses a directory that others may write to: they could make files that look like archives, for which retention
+    /// would remove real ones.
     pub fn refuse_shared(&self) -> Result<(), Error> {
         let own = Uid::effective().as_raw();
         let owner = self.owner.map_or(own, |(uid, _)| uid);
@@ -149,8 +151,8 @@ impl ArchiveDir {
         Ok(())
     }
 
-    /// Writes an archive for `place` of `member.bytes` bytes that `from` reads, and reads it back. `step` is told how many bytes were read back, and
-    /// may stop it.
+    /// Writes an archive for `place` of `member.bytes` bytes that `from` reads, and reads it back. `step` is told how
+    /// many bytes were read back, and may stop it.
     pub fn write(
         &self,
         place: &Path,
@@ -158,7 +160,7 @@ impl ArchiveDir {
         from: impl Read,
         step: impl FnMut(u64) -> io::Result<()>,
     ) -> Result<VerifiedArchive, Error> {
-        // Another host's run may have the same second, and take this draft for a dead one's: it must not make its own under this name.
+        // Another host's run may have the same second, and take this draft for a dead one's: it must not use this name.
         let mut name = OsString::from(".");
         name.push(place.file_name().unwrap_or_default());
         name.push(format!(".{:08x}{PART}", fastrand::u32(..)));

@@ -1,6 +1,6 @@
-//! Reads archives, whatever packed them: an mbox by itself, compressed with gzip or zstd, or as members of a tar archive of either
-//! kind. What it is is told by its content. Everything streams; every checksum that the format has is looked at; what is damaged,
-//! cut short or no archive is an error that says so.
+//! Reads archives, whatever packed them: an mbox by itself, compressed with gzip or zstd, or as members of a tar
+//! archive of either kind. What it is is told by its content. Everything streams; every checksum that the format has is
+//! looked at; what is damaged, cut short or no archive is an error that says so.
 
 use std::ffi::OsString;
 use std::fs::File;

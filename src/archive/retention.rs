@@ -1,5 +1,6 @@
-//! The directory of the archives: what they are called, and which of them have to go when there are too many. A file whose name was not made
-//! here is never touched. Of two archives the one with the older name goes first, whatever the files' own times say.
+//! The directory of the archives: what they are called, and which of them have to go when there are too many. A file
+//! whose name was not made here is never touched. Of two archives the one with the older name goes first, whatever the
+//! files' own times say.
 
 use std::cmp::Reverse;
 use std::ffi::OsStr;
@@ -16,7 +17,7 @@ use crate::sys::dirs::sync_parent;
 /// How many names are tried for one second.
 const MOST_IN_A_SECOND: u32 = 1000;
 
-/// What an archive is called: `USER-20261102T100000Z.tar.gz`, in UTC; the second one of a second has `-2` before its ending.
+/// What an archive is called: `USER-20261102T100000Z.tar.gz`, in UTC; the second of a second has `-2` in it.
 pub fn archive_name(user: &str, date: OffsetDateTime, nth: u32, format: ArchiveFormat) -> String {
     let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
     let (hour, minute, second) = (date.hour(), date.minute(), date.second());
@@ -111,7 +112,7 @@ pub enum RetentionPlan {
 /// Why the clock is not believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClockDoubt {
-    /// Behind this archive there was none for long, compared with how often archives are made here, until a short time ago or until now.
+    /// Behind this archive there was none for long, compared with how often archives are made here.
     Ahead(PathBuf),
     /// There is an archive from the future.
     Behind(PathBuf),
@@ -133,15 +134,15 @@ const JUMP: i64 = 7 * 24 * 60 * 60;
 /// ... and from so many times the usual one on.
 const JUMP_TIMES: i64 = 4;
 
-/// So long behind a jump the clock is believed, in seconds: archives have been made by it since, and whoever reads the warnings has had the time
-/// to set it.
+/// So long behind a jump the clock is believed, in seconds. Archives have been made by it since, and whoever reads the
+/// warnings has had the time to set it.
 const PROVED_AFTER: i64 = 7 * 24 * 60 * 60;
 
-/// Decides which archives of `user` in `dir` are beyond `bounds` at `now`, when this run began. `newest`, which this run makes or has made,
-/// counts and stays. Removes nothing.
+/// Decides which archives of `user` in `dir` are beyond `bounds` at `now`, when this run began. `newest`, which this
+/// run makes or has made, counts and stays. Removes nothing.
 ///
-/// The clock is compared with the archives that earlier runs made, of any user: the run that first sees a jump removes nothing, nor do those
-/// of a week behind it.
+/// The clock is compared with the archives that earlier runs made, of any user. The run that first sees a jump removes
+/// nothing, nor do those of a week behind it.
 pub fn decide_retention(
     dir: &Path,
     user: &str,

@@ -1,5 +1,5 @@
-//! Reads a stream as if it were a file, as far back as is still needed. What is kept lies in memory, and in a file without a name
-//! where it is much: memory does not grow with the longest message.
+//! Reads a stream as if it were a file, as far back as is still needed. What is kept lies in memory, and in a file
+//! without a name where it is much: memory does not grow with the longest message.
 
 use std::cell::RefCell;
 use std::io::{self, Read};

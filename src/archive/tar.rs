@@ -1,5 +1,5 @@
-//! Tar archives, block by block: what stands around a member, and which members there are. Names that are longer than a block, sizes
-//! that are wrong and blocks that are damaged are errors, so that a hostile archive can neither fill the memory nor pass for a good one.
+//! Tar archives, block by block: what stands around a member, and which members there are. Names that are longer than a
+//! block, wrong sizes and damaged blocks are errors. A hostile archive cannot fill the memory, or pass for good.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! Packs a mailbox: exactly as many bytes as were said, or an error. Syncing and naming the file are left to the caller.
+//! Packs a mailbox: exactly as many bytes as were said, or an error. The caller syncs and names the file.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -17,7 +17,7 @@ const STEP_BYTES: usize = 256 << 10;
 /// Packs `member`, whose bytes come from `from`, into `to`, and gives `to` back.
 ///
 /// # Errors
-/// When reading, compressing or writing fails, and when `from` ends before `member.bytes`. What was written then is no archive.
+/// When reading, compressing or writing fails, and when `from` ends before `member.bytes`. Then it is no archive.
 pub fn pack_member<W: Write, R: Read>(to: W, format: ArchiveFormat, member: &Member, from: R) -> io::Result<W> {
     match format {
         ArchiveFormat::TarGz => {

@@ -1,8 +1,8 @@
-//! Reads the command lines of deliveries without clap. An MTA starts this program for every message. To build what clap knows of all
-//! commands takes longer than to judge and append a message.
+//! Reads the command lines of deliveries without clap. An MTA starts this program for every message. To build what clap
+//! knows of all commands takes longer than to judge and append a message.
 //!
-//! It knows fewer spellings than clap, and reads none of them differently. Where a word is not as plain as MTAs and `.forward` files write
-//! it, clap reads the whole line. A test holds both against each other.
+//! It knows fewer spellings than clap, and reads none of them differently. Where a word is not as plain as MTAs and
+//! `.forward` files write it, clap reads the whole line. A test holds both against each other.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ const TYPED: [&str; 9] = [
 /// The commands that take a message from whoever waits for them.
 const DELIVERING: [&str; 5] = ["deliver", "filter", "forward", "return", "sendmail"];
 
-/// The command among the words behind the program's name; none where that cannot be told. Behind an unknown flag, the next word may be its
-/// value: a user can be called `status`.
+/// The command among the words behind the program's name; none where that cannot be told. Behind an unknown flag, the
+/// next word may be its value: a user can be called `status`.
 pub fn find_command<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut words = words.into_iter();
     loop {
@@ -102,7 +102,8 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
     Some(Cli { everywhere, command })
 }
 
-/// What was typed, if it is `sendmail`: what stands behind that word is the other program's, `-n` and `-v` too. Alone, `--help` is ours.
+/// What was typed, if it is `sendmail`: what stands behind that word is the other program's, `-n` and `-v` too. Alone,
+/// `--help` is ours.
 pub fn parse_sendmail(arguments: &[OsString]) -> Option<Cli> {
     const NAME: &str = "spoolguard-sendmail";
     let (program, mut rest) = arguments.split_first()?;

@@ -1,5 +1,5 @@
-//! Says what is wrong with a command line. People read all that clap knows; an MTA reads one line that holds the real cause. A subcommand
-//! that was typed without its command is suggested with both words.
+//! Says what is wrong with a command line. People read all that clap knows; an MTA reads one line that holds the real
+//! cause. A subcommand that was typed without its command is suggested with both words.
 
 use std::ffi::OsString;
 

@@ -117,16 +117,18 @@ pub enum Command {
     Filter(Who),
     /// Return a bounce that came to an SRS address to whoever wrote the message
     ///
-    /// For the aliases srs0 and srs1, where sender = "srs". A copy goes to the user who forwarded, whose guard learns from it. What is no
-    /// bounce and no automatic answer, or came to an address that does not hold, goes to the administrator.
+    /// For the aliases srs0 and srs1, where sender = "srs". A copy goes to the user who forwarded, whose guard learns
+    /// from it. What is no bounce and no automatic answer, or came to an address that does not hold, goes to the
+    /// administrator.
     #[command(
         after_help = "Examples:\n    In /etc/aliases:\n        srs0: \"|/usr/bin/spoolguard return\"\n        srs1: \"|/usr/bin/spoolguard return\"\n    To try it:\n        spoolguard return -a ADDRESS -f '<>' --dry-run < message"
     )]
     Return(Who),
     /// Stand in for sendmail: a Sieve redirect becomes a guarded forward, everything else goes to the real one
     ///
-    /// For Dovecot's sendmail_path. What is no redirect of the user who runs this is handed to the program of [forward] transport, with the
-    /// same arguments and the same input; its output and exit status are that program's. Also what the name spoolguard-sendmail does.
+    /// For Dovecot's sendmail_path. What is no redirect of the user who runs this is handed to the program of [forward]
+    /// transport, with the same arguments and the same input; its output and exit status are that program's. Also what
+    /// the name spoolguard-sendmail does.
     #[command(after_help = "Examples:\n    In dovecot.conf:\n        sendmail_path = /usr/bin/spoolguard sendmail")]
     Sendmail {
         /// What sendmail is to be called with
@@ -135,11 +137,11 @@ pub enum Command {
     },
     /// Answer whether mailboxes have room, while the client that sends is still there
     ///
-    /// Without an address it answers an MTA on standard input and output: Postfix (check_policy_service), Exim (readsocket), OpenSMTPD. The
-    /// answer is DUNNO, or the reply of [policy] full.
+    /// Without an address it answers an MTA on standard input and output: Postfix (check_policy_service), Exim
+    /// (readsocket), OpenSMTPD. The answer is DUNNO, or the reply of [policy] full.
     ///
-    /// With an address it says what would be answered, and why: exits with 0 when nothing is known against a message, 1 when the mailbox is
-    /// full.
+    /// With an address it says what would be answered, and why: exits with 0 when nothing is known against a message, 1
+    /// when the mailbox is full.
     #[command(
         after_help = "Examples:\n    spoolguard policy alice@example.org --size 2000000\n    In master.cf of Postfix:\n        policy unix - n n - 0 spawn user=nobody argv=/usr/bin/spoolguard policy\n    In smtpd.conf of OpenSMTPD:\n        filter \"quota\" proc-exec \"/usr/bin/spoolguard policy --opensmtpd\""
     )]
@@ -155,8 +157,8 @@ pub enum Command {
     Inspect(InspectArguments),
     /// Run every message of a stored mailbox through the guard
     ///
-    /// Each is judged, then appended or forwarded as if it came in now. The mailbox itself stays as it is. Exits with 75 when some
-    /// message could not be delivered, after trying the others.
+    /// Each is judged, then appended or forwarded as if it came in now. The mailbox itself stays as it is. Exits with
+    /// 75 when some message could not be delivered, after trying the others.
     #[command(
         after_help = "Examples:\n    spoolguard replay old.mbox --user alice\n    spoolguard replay old.mbox --user alice --forward bob@example.net"
     )]
@@ -176,15 +178,16 @@ pub enum Command {
     },
     /// Show which forwards fail or are suspended; suspend one, or resume it
     ///
-    /// Exits with 1 when some forward is suspended, mail was kept that can be sent on, or what is remembered cannot be read; with
-    /// --resume, --suspend, --send-kept or --due only when that could not be done.
+    /// Exits with 1 when some forward is suspended, mail was kept that can be sent on, or what is remembered cannot be
+    /// read; with --resume, --suspend, --send-kept or --due only when that could not be done.
     #[command(
         after_help = "Examples:\n    spoolguard status\n    spoolguard status --resume bob@example.net\n    spoolguard status --send-kept bob@example.net\n    spoolguard status --all          as root"
     )]
     Status(StatusArguments),
     /// Show what became of a message, or of the mail of an address, from the log and from the state
     ///
-    /// Reads the journal, else the mail log. A bounce belongs to the message that it is about. Exits with 1 when nothing is known.
+    /// Reads the journal, else the mail log. A bounce belongs to the message that it is about. Exits with 1 when
+    /// nothing is known.
     #[command(
         after_help = "Examples:\n    spoolguard trace '<lunch@example.com>'\n    spoolguard trace bob@example.net --log /var/log/mail.log\n    spoolguard trace bob@example.net --as sales"
     )]
@@ -197,9 +200,9 @@ pub enum Command {
     Spool(spool::SpoolCommand),
     /// Check this host's mail setup
     ///
-    /// Looks at locks, modes, sendmail, the administrator's address and how MTAs run spoolguard. Changes nothing. Exits with 1
-    /// when something is wrong. A user's run checks what that user can see; root's checks everybody who has a .forward or a
-    /// procmailrc, and the aliases. -v also shows the checks that passed.
+    /// Looks at locks, modes, sendmail, the administrator's address and how MTAs run spoolguard. Changes nothing. Exits
+    /// with 1 when something is wrong. A user's run checks what that user can see; root's checks everybody who has a
+    /// .forward or a procmailrc, and the aliases. -v also shows the checks that passed.
     #[command(
         after_help = "Examples:\n    spoolguard doctor\n    spoolguard doctor --user alice -v\n    spoolguard doctor --as sales\n    spoolguard doctor --pair /srv/mail        (on both hosts)"
     )]

@@ -1,4 +1,5 @@
-//! The command line as its help and its completions show it: an option of every command stands where it does something. No behaviour.
+//! The command line as its help and its completions show it: an option of every command stands where it does something.
+//! No behaviour.
 
 use std::ffi::OsString;
 

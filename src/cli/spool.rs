@@ -17,9 +17,10 @@ pub enum SpoolCommand {
     List(Listing),
     /// Pack mail into an archive, read it back, and only then take it out of the mailbox
     ///
-    /// Which mail has to be given: --all-mail, or one or more of --older-than, --bounces, --seen and --down-to, which narrow each other.
-    /// Shows what it would take, and asks on a terminal; --yes takes it. Mail that comes meanwhile remains. Mailbox, owner, group and
-    /// mode stay as they are. Exits with 1 when a mailbox could not be done, after doing the others, or when nothing was done.
+    /// Which mail has to be given: --all-mail, or one or more of --older-than, --bounces, --seen and --down-to, which
+    /// narrow each other. Shows what it would take, and asks on a terminal; --yes takes it. Mail that comes meanwhile
+    /// remains. Mailbox, owner, group and mode stay as they are. Exits with 1 when a mailbox could not be done, after
+    /// doing the others, or when nothing was done.
     #[command(
         override_usage = "spoolguard spool archive [OPTIONS] <WHAT>...|--all --all-mail\n       \
                           spoolguard spool archive [OPTIONS] <WHAT>...|--all [--older-than <AGE>]\n           \
@@ -42,8 +43,9 @@ pub enum SpoolCommand {
     },
     /// Take bounces, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order
     ///
-    /// Shows what it would take, and asks on a terminal; --yes takes it. Without --loops and --duplicates these are bounces. It also
-    /// counts the messages that never arrived and that the bounces carry inside; --rescue puts them into the mailbox. -v names them.
+    /// Shows what it would take, and asks on a terminal; --yes takes it. Without --loops and --duplicates these are
+    /// bounces. It also counts the messages that never arrived and that the bounces carry inside; --rescue puts them
+    /// into the mailbox. -v names them.
     #[command(
         after_help = "Examples:\n    spoolguard spool sweep alice --bounces\n    spoolguard spool sweep alice --rescue --yes"
     )]
@@ -75,8 +77,8 @@ pub enum SpoolCommand {
     },
     /// Put archived mail back into a mailbox, nothing twice
     ///
-    /// Shows what it would put back, and asks on a terminal; --yes does it. Reads archives of spoolguard, of `tar czf`, and plain or
-    /// compressed mailboxes.
+    /// Shows what it would put back, and asks on a terminal; --yes does it. Reads archives of spoolguard, of `tar czf`,
+    /// and plain or compressed mailboxes.
     #[command(
         after_help = "Examples:\n    spoolguard spool restore alice --list\n    spoolguard spool restore alice --since 2026-10-01\n    spoolguard spool restore alice-20261102T031500Z.tar.gz --yes"
     )]

@@ -84,8 +84,8 @@ fn checked(loaded: &Loaded) -> (String, Status) {
     (text, status)
 }
 
-/// The limits of users and groups that the host does not know: a misspelt name has the general limit. Where the database cannot be asked,
-/// nothing is said.
+/// The limits of users and groups that the host does not know: a misspelt name has the general limit. Where the
+/// database cannot be asked, nothing is said.
 fn nobodys_limits(loaded: &Loaded) -> Vec<String> {
     let quota = &loaded.config.quota;
     let accounts = user_directory::Directory::read();

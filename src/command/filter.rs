@@ -1,5 +1,5 @@
-//! `spoolguard filter`: copies standard input to standard output, with the verdict in a header field on top. A field of this name that came
-//! with the message is left out; nothing else changes. Memory does not grow with the message.
+//! `spoolguard filter`: copies standard input to standard output, with the verdict in a header field on top. A field of
+//! this name that came with the message is left out; nothing else changes. Memory does not grow with the message.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};

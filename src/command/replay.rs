@@ -1,6 +1,6 @@
-//! `spoolguard replay`: runs every message of stored mailboxes through the guard, as if it came in now. A message that cannot be delivered
-//! is named, and the others are tried all the same. What IMAP servers keep in a mailbox for themselves is left out. The mailboxes that are
-//! read do not change.
+//! `spoolguard replay`: runs every message of stored mailboxes through the guard, as if it came in now. A message that
+//! cannot be delivered is named, and the others are tried all the same. What IMAP servers keep in a mailbox for
+//! themselves is left out. The mailboxes that are read do not change.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,7 +28,7 @@ use crate::sys::message_buffer::MessageBuffer;
 /// A compressed message may be this large, in bytes.
 const UNPACKED_BYTES: u64 = 1 << 30;
 
-/// As much of a message as is looked at to see whether it is one, in bytes: what IMAP servers write for themselves has a short header.
+/// As much of a message is looked at to see whether it is one, in bytes. What IMAP servers write has a short header.
 const HEADER_BYTES: usize = 4096;
 
 /// Runs the command: 0 when every message was delivered, 75 when some was not.
@@ -95,7 +95,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The messages of a Maildir, the oldest first; not those of its folders. What cannot be read is named like what cannot be delivered.
+    /// The messages of a Maildir, the oldest first; not those of its folders. What cannot be read is named, too.
     fn maildir(&mut self, path: &Path, owner: u32, status: &mut Status) -> Result<(), Error> {
         let Some(maildir) = Maildir::open(path, owner)? else {
             let cause = "this is no Maildir";

@@ -1,10 +1,11 @@
-//! `spoolguard return`: sends a bounce that came to an SRS address on to the sender of the message. It is for the aliases `srs0` and
-//! `srs1`, which get such addresses as extensions.
+//! `spoolguard return`: sends a bounce that came to an SRS address on to the sender of the message. It is for the
+//! aliases `srs0` and `srs1`, which get such addresses as extensions.
 //!
-//! This is no open relay. The address has to bear our seal and be recent. The message has to be a bounce or an automatic answer, or have
-//! the null sender. It goes on with the null sender and our loop mark. Everything else goes to the administrator. A copy of a bounce goes
-//! to the user who forwarded, as our `X-Loop` in it says: the user's own guard learns that the destination is dead, and recovers the
-//! message. Every failure leaves the bounce in the MTA's queue.
+//! This is no open relay. The address has to bear our seal and be recent. The message has to be a bounce or an
+//! automatic answer, or have the null sender. It goes on with the null sender and our loop mark. Everything else goes
+//! to the administrator. A copy of a bounce goes to the user who forwarded, as our `X-Loop` in it says. The user's own
+//! guard learns that the destination is dead, and recovers the message. Every failure leaves the bounce in the MTA's
+//! queue.
 
 use std::path::Path;
 
@@ -25,7 +26,7 @@ use crate::submit;
 use crate::sys::message_buffer::MessageBuffer;
 use crate::sys::{account, alias_account};
 
-/// Where the address stands that a message came to, where the MTA does not say it otherwise: a report is addressed to it.
+/// Where the address stands that a message came to, unless the MTA says it otherwise: reports are addressed to it.
 const FIELDS: [&str; 4] = ["Delivered-To", "X-Original-To", "Envelope-To", "To"];
 
 /// Runs the command: 0 and 75, never 77.
@@ -121,7 +122,8 @@ fn is_report_or_answer(delivery: &Delivery<'_>) -> bool {
     }
 }
 
-/// The user or the guarded alias of this host whose forward a report is about. No other: whoever has seen a valid address could name anybody.
+/// The user or the guarded alias of this host whose forward a report is about. No other: whoever has seen a valid
+/// address could name anybody.
 fn forwarder(run: &Run, delivery: &Delivery<'_>, srs_address: &str) -> Option<String> {
     delivery.judgement.verdict.bounce()?;
     let hosts = [account::mail_name(), account::host_name()];

@@ -1,10 +1,10 @@
-//! `spoolguard sendmail`: what Dovecot calls in place of sendmail. A Sieve redirect of the user who runs this is a guarded forward.
-//! Everything else goes to the real sendmail, the program of `[forward] transport`: this process becomes that program, with the same
-//! arguments and the same bytes.
+//! `spoolguard sendmail`: what Dovecot calls in place of sendmail. A Sieve redirect of the user who runs this is a
+//! guarded forward. Everything else goes to the real sendmail, the program of `[forward] transport`: this process
+//! becomes that program, with the same arguments and the same bytes.
 //!
-//! Pigeonhole starts it as `-i -f SENDER -- ADDRESS...`, and writes `X-Sieve-Redirected-From` above all that arrived. Only such a call is
-//! read here. Every failure of ours is 75, and Sieve leaves the message in the MTA's queue. Nothing loops: this program is never started as
-//! its own transport.
+//! Pigeonhole starts it as `-i -f SENDER -- ADDRESS...`, and writes `X-Sieve-Redirected-From` above all that arrived.
+//! Only such a call is read here. Every failure of ours is 75, and Sieve leaves the message in the MTA's queue. Nothing
+//! loops: this program is never started as its own transport.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -121,8 +121,8 @@ impl RedirectCall {
     }
 }
 
-/// Whose redirect a message is. Further down than the first `Received` another host wrote the field, or the message was redirected to the
-/// user, who now sends it on by hand.
+/// Whose redirect a message is. Further down than the first `Received` another host wrote the field, or the message was
+/// redirected to the user, who now sends it on by hand.
 fn redirected_from(buffer: &MessageBuffer) -> Option<Address> {
     let message = Message::new(buffer.head());
     let field = message.delivery_fields().find(|field| field.is(REDIRECTED))?;
@@ -182,8 +182,8 @@ impl MailHost {
         Ok(program)
     }
 
-    /// The user whose address this is, as far as it is who runs this. Behind a uid that virtual users share, what is kept would lie where its
-    /// owner does not look: they have no guard.
+    /// The user whose address this is, as far as it is who runs this. Behind a uid that virtual users share, what is
+    /// kept would lie where its owner does not look: they have no guard.
     fn user_of(&self, from: &Address) -> Result<Option<String>, Error> {
         let delimiter = self.config.recipient_delimiter.as_str();
         let base = from.without_extension(delimiter);

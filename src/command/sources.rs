@@ -1,6 +1,6 @@
-//! Which files a command reads when it is given paths: a file itself, the messages of a Maildir, all files below any other directory, in
-//! the order of their names. Memory holds one directory for each level. A directory that cannot be listed is returned as an error in its
-//! place.
+//! Which files a command reads when it is given paths, in the order of their names: a file itself, the messages of a
+//! Maildir, all files below any other directory. Memory holds one directory for each level. A directory that cannot be
+//! listed is returned as an error in its place.
 
 use std::fs;
 use std::io;
@@ -44,8 +44,9 @@ impl Iterator for SourceWalk {
     }
 }
 
-/// What is to be read in a directory. In a maildir that is `new`, `cur` and the folders whose names begin with a dot (Maildir++);
-/// its other files are indexes. Elsewhere hidden files are passed over, and symbolic links to directories, which may lead round.
+/// What is to be read in a directory. In a maildir that is `new`, `cur` and the folders whose names begin with a dot
+/// (Maildir++); its other files are indexes. Elsewhere hidden files are passed over, and symbolic links to directories,
+/// which may lead round.
 fn listed(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let maildir = ["new", "cur"].iter().all(|name| directory.join(name).is_dir());
     let mut found = Vec::new();

@@ -14,7 +14,8 @@ pub struct Archive {
     pub format: ArchiveFormat,
     /// Whose files they are: of whoever archives, if empty; of the mailbox's owner, if `%u`; of this user.
     pub owner: String,
-    /// How many are kept of each user; 0, the default, is any number: nothing is removed unless an administrator says so.
+    /// How many are kept of each user; 0, the default, is any number: nothing is removed unless an administrator says
+    /// so.
     pub keep: u32,
     /// Up to which age they stay however many they are.
     pub min_age: Age,

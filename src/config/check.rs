@@ -1,5 +1,5 @@
-//! What the types of the keys cannot say: which values are allowed, by themselves and together. Looks at no file; where a key stands is up to
-//! `config/load.rs`.
+//! What the types of the keys cannot say: which values are allowed, by themselves and together. Looks at no file; where
+//! a key stands is up to `config/load.rs`.
 
 use std::path::Path;
 
@@ -130,8 +130,8 @@ fn is_absolute(path: &str) -> bool {
     Path::new(path).is_absolute()
 }
 
-/// Tells whether an MTA can give this reply to a client: a code that refuses, an enhanced status code of the same class (RFC 3463), a text.
-/// On 421 and 521 MTAs end the session.
+/// Tells whether an MTA can give this reply to a client. It has a code that refuses, an enhanced status code of the
+/// same class (RFC 3463), and a text. On 421 and 521 MTAs end the session.
 fn is_refusal(reply: &str) -> bool {
     let mut words = reply.splitn(3, ' ');
     let (Some(code), Some(enhanced), Some(text)) = (words.next(), words.next(), words.next()) else {

@@ -33,7 +33,7 @@ pub const MOST_BURST: usize = 20;
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
-/// The longest length of time that the state of a destination goes by: a year, so that a time never leaves the calendar.
+/// The longest length of time that the state of a destination goes by: a year, so that times stay in the calendar.
 const LONGEST_AGE: Age = Age::seconds(365 * 24 * 60 * 60);
 
 impl SuspensionSettings {
@@ -71,10 +71,10 @@ impl Default for SuspensionSettings {
             burst: 3,
             probe: Age::seconds(HOUR),
             probe_max: Age::seconds(DAY),
-            // A hard failure comes within minutes, unless a host on the way puts the message off first (greylisting). Postfix
-            // then tries again after 4000 s at the latest (postconf(5), maximal_backoff_time).
+            // A hard failure comes within minutes, unless a host on the way puts the message off first (greylisting).
+            // Postfix then tries again after 4000 s at the latest (postconf(5), maximal_backoff_time).
             quiet: Age::seconds(2 * HOUR),
-            // MTAs try for up to five days before they report that a host does not answer (RFC 5321 section 4.5.4.1), and
+            // MTAs try for up to five days before they report that a host does not answer (RFC 5321 section 4.5.4.1).
             // Postfix sends no report of a delay unless it is told to.
             quiet_slow: Age::seconds(6 * DAY),
         }

@@ -1,7 +1,7 @@
-//! Leaves out of a configuration what is about other users, before it is parsed: with thousands of lines in `[quota.users]` the parser
-//! would cost more than all the rest of a delivery.
+//! Leaves out of a configuration what is about other users, before it is parsed. With thousands of lines in
+//! `[quota.users]` the parser would cost more than all the rest of a delivery.
 //!
-//! Only lines that can be told apart without parsing are left out. Where that is in doubt, nothing is, and all of it is parsed.
+//! Only lines that can be told apart without parsing are left out. In doubt all of it is parsed.
 
 use std::borrow::Cow;
 

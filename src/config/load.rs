@@ -130,7 +130,7 @@ pub fn read_mistakes(sources: ConfigSources<'_>) -> Result<Option<(PathBuf, Stri
     Ok(judged.find(|(_, _, found)| !found.is_empty()))
 }
 
-/// What the administrator's file says, whatever a user's or the command line's says; none where that file cannot be used.
+/// What the administrator's file says, whatever a user's or the command line's says; none where it cannot be used.
 pub fn system_config() -> Option<Config> {
     // The limits of single users do not matter here; nobody is called by no name.
     let sources = ConfigSources::from_choice(None, None, [0; 2]);

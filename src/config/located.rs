@@ -1,5 +1,5 @@
-//! Reads the values of a configuration from a TOML document that knows where each of them stands. A refusal says which entry is wrong and
-//! what was expected, in the words of whoever writes the file: serde's own name types of this program.
+//! Reads the values of a configuration from a TOML document that knows where each of them stands. A refusal says which
+//! entry is wrong and what was expected, in the words of whoever writes the file; serde's name types.
 
 use std::fmt;
 use std::ops::Range;

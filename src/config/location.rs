@@ -1,5 +1,6 @@
-//! The `[mailbox] location`: where each user's mail is put. Text becomes this checked type once, when the configuration is read; a user's name
-//! makes one mailbox of it. What stands for the name or the home directory never leads out of the place that is configured.
+//! The `[mailbox] location`: where each user's mail is put. Text becomes this checked type once, when the configuration
+//! is read; a user's name makes one mailbox of it. What stands for the name or the home directory never leads out of
+//! the place that is configured.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,8 @@ pub enum MailStore {
 }
 
 impl Location {
-    /// Returns where the mail of the user of this name is put. `%u` is the name, `%n` its part before the `@`, `%d` the part behind it.
+    /// Returns where the mail of the user of this name is put. `%u` is the name, `%n` its part before the `@`, `%d` the
+    /// part behind it.
     ///
     /// # Errors
     /// When the location needs something that the user has not got, or the name would lead elsewhere.
@@ -90,7 +92,8 @@ fn expand(template: &str, user: &str, home: Option<&Path>) -> Result<PathBuf, St
     }
 }
 
-/// Puts in what stands in the template for the user: `%u` is the name, `%n` its part before the `@`, `%d` the part behind it, `%%` a `%`.
+/// Puts in what stands in the template for the user: `%u` is the name, `%n` its part before the `@`, `%d` the part
+/// behind it, `%%` a `%`.
 ///
 /// # Errors
 /// When something would lead elsewhere, or the user has not got it.
@@ -250,8 +253,8 @@ impl MailStore {
         }
     }
 
-    /// Reads what `--mailbox` names: a path, which ends with a slash where it is a Maildir, or a kind and a path. It may begin with `~/`, which
-    /// `at_home` replaces: MTAs start commands without a shell.
+    /// Reads what `--mailbox` names: a path, which ends with a slash where it is a Maildir, or a kind and a path. It
+    /// may begin with `~/`, which `at_home` replaces: MTAs start commands without a shell.
     ///
     /// # Errors
     /// When the text is empty, of a kind that is not known, or begins with somebody else's home.

@@ -1,4 +1,4 @@
-//! Where the log goes, as a person writes it: a word, or the path of a file. Anything else is a mistake in the configuration.
+//! Where the log goes, as a person writes it: a word, or the path of a file. Anything else is a mistake.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
-//! Finds every mistake in the text of a configuration: invalid TOML, unknown keys, values that are not allowed. Each with the
-//! place where it stands and what was expected there. Used only where a configuration was refused: a delivery that can use its
-//! configuration pays nothing for it.
+//! Finds every mistake in the text of a configuration: invalid TOML, unknown keys, values that are not allowed. Each
+//! with the place where it stands and what was expected there. Used only where a configuration was refused: a delivery
+//! that can use its configuration pays nothing for it.
 
 use std::ops::Range;
 

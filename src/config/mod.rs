@@ -1,8 +1,8 @@
-//! What may be configured: TOML to `Config`, checked once. A file that cannot be read, a key that is not known and a value
-//! that is not allowed are errors which name file, line and key.
+//! What may be configured: TOML to `Config`, checked once. A file that cannot be read, an unknown key and a value that
+//! is not allowed are errors which name file, line and key.
 //!
 //! `/etc/spoolguard.toml` is the administrator's. `~/.config/spoolguard.toml` is the user's, for the keys that the
-//! administrator leaves to users; without an administrator's file that is all of them. No file at all is a configuration too.
+//! administrator leaves to users; without an administrator's file that is all of them. No file is one, too.
 
 mod archive;
 mod check;
@@ -49,7 +49,8 @@ pub struct Config {
     pub addresses: Vec<String>,
     /// The characters that set off an extension in a local part, as Postfix's parameter of that name.
     pub recipient_delimiter: String,
-    /// Where held copies, overflow and memories are kept; empty is `~/.local/state/spoolguard`. `~` and `%u` are filled in.
+    /// Where held copies, overflow and memories are kept; empty is `~/.local/state/spoolguard`. `~` and `%u` are filled
+    /// in.
     pub state_dir: String,
     /// The keys, or tables of keys, that a user's own file may set beside an administrator's.
     pub users_may_set: Vec<String>,
@@ -109,7 +110,8 @@ impl Mailbox {
 pub enum LockMethod {
     /// `<mailbox>.lock`, made by link(2).
     Dotlock,
-    /// A write lock over the whole file, fcntl(2) or lockf(3), which is the same on Linux; seen by every program that locks any part of it.
+    /// A write lock over the whole file, fcntl(2) or lockf(3), which is the same on Linux; seen by every program that
+    /// locks any part of it.
     Fcntl,
     /// flock(2), which on Linux neither sees fcntl locks nor is seen by them.
     Flock,
@@ -139,7 +141,8 @@ pub enum Quoting {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// The SMTP reply for a recipient whose mailbox is full (RFC 5321 section 4.2), with an enhanced status code (RFC 3463).
+    /// The SMTP reply for a recipient whose mailbox is full (RFC 5321 section 4.2), with an enhanced status code (RFC
+    /// 3463).
     pub full: String,
     /// How far beyond the limit of a mailbox recipients are still accepted.
     pub grace: Size,
@@ -346,8 +349,8 @@ impl Default for Log {
 }
 
 impl Config {
-    /// What holds for the alias `name`: everything that it leaves lies in its own directory, and whoever looks after it is its
-    /// administrator. Its mailbox has no limit, since nobody empties it as a user would.
+    /// What holds for the alias `name`: everything that it leaves lies in its own directory, and whoever looks after it
+    /// is its administrator. Its mailbox has no limit, since nobody empties it as a user would.
     pub fn for_alias(mut self, name: &str, state_dir: &str) -> Self {
         if let Some(admin) = self.aliases.admins.get(name) {
             self.admin = admin.clone();

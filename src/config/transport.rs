@@ -1,4 +1,4 @@
-//! The `[forward] transport`: how mail leaves this host. Text becomes this checked type once, when the configuration is read.
+//! The `[forward] transport`: how mail leaves this host. Text becomes this checked type once.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
-//! Refuses a configuration file that somebody else could write or put in its place: it says which program sends a user's mail. Looks at the
-//! file, and at every directory and symbolic link on the way to it. The file is read by `config/load.rs`.
+//! Refuses a configuration file that somebody else could write or put in its place: it says which program sends a
+//! user's mail. Looks at the file, and at every directory and symbolic link on the way to it. `config/load.rs` reads
+//! it.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -22,8 +23,8 @@ const OTHERS_WRITE: u32 = 0o022;
 /// The device that is empty whoever writes to it (null(4)): major 1, minor 3.
 const NULL_DEVICE: u64 = 0x103;
 
-/// Refuses the file at `path`, of which `opened` is known, unless it and everything on the way to it belongs to root or to one of
-/// `owners`, and nobody else may write to it.
+/// Refuses the file at `path`, of which `opened` is known, where somebody else may write to it or to what is on the
+/// way. All of that belongs to root or to one of `owners`.
 ///
 /// # Errors
 /// Names what others may write to, with the command that helps.
@@ -60,7 +61,8 @@ impl ConfigAccess<'_> {
             }
             let next = at.join(&name);
             let stat = look(&next)?;
-            // Others may write to the directory, but not replace what is ours there: so far that is all that was allowed.
+            // Others may write to the directory, but not replace what is ours there: so far that is all that was
+            // allowed.
             if !self.is_ours(&stat) {
                 return Err(self.foreign(&next, &stat));
             }

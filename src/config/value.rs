@@ -1,5 +1,5 @@
-//! The values that have a form of their own: sizes, ages, shares, ceilings. Each reads what a person writes and says what it
-//! expected otherwise.
+//! The values that have a form of their own: sizes, ages, shares, ceilings. Each reads what a person writes and says
+//! what it expected otherwise.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A size in bytes: `50M`, `1G`, `800B`; `none` or 0 where it bounds nothing. A number alone is no size: whoever writes 500 means 500M.
+/// A size in bytes: `50M`, `1G`, `800B`; `none` or 0 where it bounds nothing. A number alone is no size: 500 means
+/// 500M.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
 

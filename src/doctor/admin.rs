@@ -1,4 +1,5 @@
-//! Does diverted mail reach somebody? Follows the administrator's address as far as this host knows it. Sends no mail to find out.
+//! Does diverted mail reach somebody? Follows the administrator's address as far as this host knows it, and sends no
+//! mail.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -113,8 +114,8 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
     found
 }
 
-/// Postfix runs a command for root's mail with the rights of `default_privs` (postconf(5), mailbox_command): what a command delivers for
-/// root lands in the mailbox of that user.
+/// Postfix runs a command for root's mail with the rights of `default_privs` (postconf(5), mailbox_command). What a
+/// command delivers for root lands in the mailbox of that user.
 fn runs_as_another(host: &HostFacts, name: &str) -> Option<(String, String)> {
     let postfix = host.postfix.as_ref()?;
     let command = postfix.non_empty("mailbox_command").filter(|_| name == "root")?;

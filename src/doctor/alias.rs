@@ -1,5 +1,5 @@
-//! How the mail of one alias is handled: what the alias does, and whether what is kept for it has a place. Root's run without a name does
-//! the same for all of them. A name that no alias has is the mistake of whoever typed it.
+//! How the mail of one alias is handled: what the alias does, and whether what is kept for it has a place. Root's run
+//! without a name does the same for all of them. A name that no alias has is the mistake of whoever typed it.
 
 use std::path::Path;
 

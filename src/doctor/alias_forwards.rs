@@ -1,5 +1,5 @@
-//! Finds aliases and virtual maps that send mail to another host without the guard. Mail keeps its sender there, so that most loops end.
-//! But nobody notices that an address is dead, and nothing is recovered from bounces.
+//! Finds aliases and virtual maps that send mail to another host without the guard. Mail keeps its sender there, so
+//! that most loops end. But nobody notices that an address is dead, and nothing is recovered from bounces.
 
 use std::path::{Path, PathBuf};
 
@@ -112,7 +112,7 @@ fn virtual_maps(host: &HostFacts) -> Vec<PathBuf> {
     maps.into_iter().filter_map(text).collect()
 }
 
-/// The entries of a virtual(5) table: a key, blanks, addresses; lines that begin with a blank go on with the one before.
+/// The entries of a virtual(5) table: a key, blanks, addresses; a line that begins with a blank goes on.
 fn virtual_entries(text: &str) -> Vec<(String, Vec<String>)> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
     for line in text

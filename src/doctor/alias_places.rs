@@ -1,4 +1,5 @@
-//! Whether the aliases that spoolguard forwards in their own name have a place for what is kept, and whoever runs them may use it.
+//! Whether the aliases that spoolguard forwards in their own name have a place for what is kept, which their runs may
+//! use.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;

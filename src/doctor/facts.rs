@@ -191,7 +191,7 @@ impl HostFacts {
         Asker { scope, dirs, findings }.ask(names, arguments)
     }
 
-    /// What a program prints that is expected to fail, with an empty input; none where it is not installed, or others can change it.
+    /// What a program prints that is expected to fail, with an empty input; none where it is missing, or not trusted.
     pub fn ask_anyway(&self, name: &str) -> Option<(PathBuf, String)> {
         let program = child::find_program(name, &self.dirs).filter(|program| child::is_trusted(program))?;
         let text = match child::output_of(&program, &[], &[], Streams::Both, ASK_TIME) {

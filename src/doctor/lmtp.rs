@@ -1,5 +1,5 @@
-//! Checks whether the LMTP servers of `[mailbox] location` answer and would take mail for the user, and whether mail goes to them through
-//! networks where others may read it. Delivers nothing: a recipient is named, and that is all.
+//! Checks whether the LMTP servers of `[mailbox] location` answer and would take mail for the user. Mail should not go
+//! to them through networks where others may read it. Delivers nothing: a recipient is named, and that is all.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub fn examine(topic: &CheckSubject, servers: &[Endpoint], user: &str) -> Findin
     }
 }
 
-/// Names the user as a recipient: what a server says of a mailbox that is full, or missing, it says there or after the message.
+/// Names the user as a recipient: there, or after the message, a server says that a mailbox is full or missing.
 fn examine_recipient(topic: &CheckSubject, servers: &[Endpoint], user: &str, greeting: &Greeting) -> Finding {
     let extensions = match greeting.extensions.as_slice() {
         [] => "no extensions".to_owned(),

@@ -70,7 +70,7 @@ fn judge_file(topic: &CheckSubject, path: &Path) -> Finding {
     }
 }
 
-/// Users' runs reach Postfix's own log by a program with a set-id bit alone; what postlog sends to syslog, they can send themselves.
+/// Users' runs reach Postfix's own log by a program with a set-id bit alone; to syslog they can send themselves.
 fn judge_postlog(topic: &CheckSubject, syslog: &Path) -> Finding {
     match child::find_program("postlog", &child::search_path(None)) {
         Some(program) if child::is_set_id(&program) => topic.ok(format!("{} takes it", program.display())),

@@ -1,5 +1,5 @@
-//! Checks whether the user reads mail where spoolguard keeps it. Mail that is kept in a mailbox that no program of the user reads is lost
-//! to the user.
+//! Checks whether the user reads mail where spoolguard keeps it. Mail that is kept in a mailbox that no program of the
+//! user reads is lost to the user.
 
 use std::path::{Path, PathBuf};
 

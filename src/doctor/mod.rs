@@ -1,8 +1,8 @@
-//! `spoolguard doctor`: is this host set up right? Asks the installed programs, looks at directories and files, and shows what is wrong and
-//! how to fix it. Changes nothing.
+//! `spoolguard doctor`: is this host set up right? Asks the installed programs, looks at directories and files, and
+//! shows what is wrong and how to fix it. Changes nothing.
 //!
-//! Root checks the host, and every user whose own files handle mail, each in a run that becomes that user. Anybody else checks what an own
-//! run would meet, and is told what was left out.
+//! Root checks the host, and every user whose own files handle mail, each in a run that becomes that user. Anybody else
+//! checks what an own run would meet, and is told what was left out.
 
 mod admin;
 mod alias;

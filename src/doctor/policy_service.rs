@@ -1,5 +1,5 @@
-//! Whether what the MTA asks at RCPT time is there and answers. A service of ours is asked a question that names nobody; of another one only
-//! whether somebody listens is looked at.
+//! Whether what the MTA asks at RCPT time is there and answers. A service of ours is asked a question that names
+//! nobody; of another one only whether somebody listens is looked at.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -41,7 +41,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     found
 }
 
-/// A service of ours that has to ask an LMTP server whose socket its user may not write to, by owner and mode: then nobody is refused.
+/// A service of ours that has to ask an LMTP server, but may not write to its socket: then nobody is refused.
 fn shut_out(host: &HostFacts, user: &str) -> Option<Finding> {
     let account = account::find_known(user).ok()??;
     let is_shut = |path: &Path| {

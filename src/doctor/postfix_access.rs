@@ -1,5 +1,6 @@
-//! Checks whether users may submit mail to Postfix: whether they can read main.cf, whether `authorized_submit_users` names them, and
-//! whether postdrop(1) can write into the queue. No message is sent: postdrop gets an empty input, and gives up.
+//! Checks whether users may submit mail to Postfix: whether they can read main.cf, whether `authorized_submit_users`
+//! names them, and whether postdrop(1) can write into the queue. No message is sent: postdrop gives up on an empty
+//! input.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

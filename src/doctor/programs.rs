@@ -1,4 +1,4 @@
-//! Compares the locks of the installed programs with those that spoolguard takes in effect, and checks what bounds a delivery.
+//! Compares the locks of the installed programs with those that spoolguard takes, and checks what bounds a delivery.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

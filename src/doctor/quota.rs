@@ -1,4 +1,4 @@
-//! Checks how full mailboxes are, whether one grows because mail loops, and whether the MTA asks for room before it accepts mail.
+//! Checks how full mailboxes are, whether one grows because mail loops, and whether the MTA asks for room first.
 
 use std::time::{Duration, SystemTime};
 

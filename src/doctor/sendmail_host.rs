@@ -1,5 +1,5 @@
-//! Checks what Sendmail runs of a `.forward`: smrsh(8) starts only programs that are linked in its directory. A user whose shell is not in
-//! shells(5) may have no commands.
+//! Checks what Sendmail runs of a `.forward`: smrsh(8) starts only programs that are linked in its directory. A user
+//! whose shell is not in shells(5) may have no commands.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Whether Sieve's redirects pass the guard: Dovecot's `sendmail_path` runs `spoolguard sendmail`, and what that needs is there.
+//! Whether Sieve's redirects pass the guard: Dovecot's `sendmail_path` runs `spoolguard sendmail`, and has what that
+//! needs.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Checks what `sender = "srs"` needs: secrets that can be read and that nobody else changes, and aliases that accept bounces to rewritten
-//! senders.
+//! Checks what `sender = "srs"` needs: secrets that can be read and that nobody else changes, and aliases that accept
+//! bounces to rewritten senders.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

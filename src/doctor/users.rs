@@ -1,5 +1,5 @@
-//! Finds the users whose own files handle mail, and the administrator. A run that becomes the user checks each of them, so that root reads
-//! nothing of theirs.
+//! Finds the users whose own files handle mail, and the administrator. A run that becomes the user checks each of them,
+//! so that root reads nothing of theirs.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

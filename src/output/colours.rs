@@ -1,4 +1,4 @@
-//! Colours on a terminal, and nothing where the output goes elsewhere, where `NO_COLOR` is set, or where the terminal has none.
+//! Colours on a terminal that has some, unless `NO_COLOR` is set.
 
 use std::io::{self, IsTerminal};
 

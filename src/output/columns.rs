@@ -1,4 +1,4 @@
-//! Text in the columns of a terminal, in which an East Asian character takes two and a combining one none (Unicode UAX 11).
+//! Text in the columns of a terminal, where East Asian characters take two and combining ones none (Unicode UAX 11).
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 
 /// Writes `line` as one JSON object and a line end.
 ///
-/// `serde_json` escapes the control characters below a blank; the others, and those that turn the direction of writing, are
-/// escaped here. Outside strings JSON has none of them.
+/// `serde_json` escapes the control characters below a blank; the others, and those that turn the direction of writing,
+/// are escaped here. Outside strings JSON has none of them.
 pub fn write_line(output: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     let text = serde_json::to_string(line).map_err(io::Error::other)?;
     if is_visible(&text) {

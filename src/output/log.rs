@@ -1,5 +1,6 @@
-//! Where the log goes: one line for each message, `key=value`, to syslog, standard error, a file or postlog(1). Logging that fails is
-//! ignored, and nobody is waited for who does not read: neither a full syslog nor a program that hangs may hold mail.
+//! Where the log goes: one line for each message, `key=value`, to syslog, standard error, a file or postlog(1). Logging
+//! that fails is ignored, and nobody is waited for who does not read: neither a full syslog nor a program that hangs
+//! may hold mail.
 
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
@@ -96,8 +97,8 @@ impl Postlog {
     }
 }
 
-/// None where users' runs cannot use it: without a set-id bit it reaches no `maillog_file` for them, and tries for a second; what it sends to
-/// syslog instead, anybody can.
+/// None where users' runs cannot use it: without a set-id bit it reaches no `maillog_file` for them, and tries for a
+/// second. What it sends to syslog instead, anybody can.
 fn find_postlog() -> Option<LogTarget> {
     let program = child::find_program("postlog", &child::search_path(None))?;
     if !is_root() && !child::is_set_id(&program) {
@@ -109,7 +110,8 @@ fn find_postlog() -> Option<LogTarget> {
     }))
 }
 
-/// Opens the file that lines are appended to, and makes it for its user alone. A FIFO that nobody reads, or that is full, takes nothing.
+/// Opens the file that lines are appended to, and makes it for its user alone. A FIFO without a reader, or a full one,
+/// takes nothing.
 fn open_file(path: &Path) -> Option<LogTarget> {
     let file = OpenOptions::new()
         .append(true)

@@ -38,7 +38,7 @@ impl OutputForm {
     }
 }
 
-/// Prints an error on standard error, as a command that an administrator types does. A failure to print changes nothing.
+/// Prints an error on standard error, as a command that an administrator types does. A failure changes nothing.
 pub fn print_error(error: &Error) {
     let _ = writeln!(io::stderr(), "spoolguard: {error}");
 }

@@ -1,5 +1,5 @@
-//! How far a long run has come: a bar with rate and time left on a terminal, a line now and then in a log. Trouble with it changes
-//! nothing.
+//! How far a long run has come: a bar with rate and time left on a terminal, a line now and then in a log. Its trouble
+//! changes nothing.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Prometheus' text format: the head of a metric, and the value of a label. Nothing here fails but for what it writes to.
+//! Prometheus' text format: the head of a metric, and the value of a label. Only the writer can fail.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -13,9 +13,9 @@ pub fn write_head(output: &mut impl Write, name: &str, help: &str) -> io::Result
     )
 }
 
-/// A label's value. It has to be UTF-8, with backslash, quote and line end escaped (Prometheus, text-based format). A byte that is not, and
-/// what would steer the terminal of whoever looks at the file or at the label, is shown as `\xff`; and so is a backslash before an `x`, for
-/// no two names may have the same labels: the collector would drop every metric of the file.
+/// A label's value. It has to be UTF-8, with backslash, quote and line end escaped (Prometheus, text-based format). Any
+/// other byte is shown as `\xff`, and so is what would steer a terminal. A backslash before an `x` is shown so, too: no
+/// two names may have the same labels, or the collector drops every metric of the file.
 pub fn escape_label(name: &OsStr) -> String {
     let shown = |byte: u8| format!("\\\\x{byte:02x}");
     let mut value = String::new();

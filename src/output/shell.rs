@@ -1,4 +1,5 @@
-//! Commands that are printed, so that they can be copied: words quoted for a shell, and the program with the configuration that this run reads.
+//! Commands that are printed, so that they can be copied: words quoted for a shell, and the program with the
+//! configuration that this run reads.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

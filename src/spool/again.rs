@@ -1,5 +1,5 @@
-//! Which messages a mailbox holds already, further up: what `spool list` counts is what `spool sweep --duplicates` takes. Keeps 16 bytes
-//! for each message. Whether a repeated message may go, a notice for example, is up to the caller.
+//! Which messages a mailbox holds already, further up: what `spool list` counts is what `spool sweep --duplicates`
+//! takes. Keeps 16 bytes for each message. The caller decides whether a repeated message may go.
 
 use std::fmt::Write;
 use std::io;

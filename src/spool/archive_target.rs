@@ -1,5 +1,5 @@
-//! Where the archives of a mailbox go, in what form, and whose they are: by flags and configuration, and by what whoever runs this may do.
-//! Writes nothing; that is up to `archive/publish.rs`.
+//! Where the archives of a mailbox go, in what form, and whose they are: by flags and configuration, and by what
+//! whoever runs this may do. Writes nothing; that is up to `archive/publish.rs`.
 
 use std::path::PathBuf;
 
@@ -30,8 +30,7 @@ pub fn archive_dir(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) 
     })
 }
 
-/// Where archives go unless `--to` says so. A user who may not write to that directory, or may write there with others, has one of their
-/// own.
+/// Where archives go unless `--to` says so. A user who may not write there, or only with others, has an own one.
 pub fn archive_dir_path(care: &SpoolRun, spool: &SelectedMailbox) -> PathBuf {
     let configured = PathBuf::from(&care.config.archive.dir);
     let allowed = AccessFlags::W_OK | AccessFlags::X_OK;

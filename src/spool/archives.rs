@@ -1,5 +1,5 @@
-//! The archives that there are: `spoolguard spool archives` lists them, and a restore finds them by a user's name. Looks at names alone;
-//! what was not named by `archive/retention.rs` is no archive here.
+//! The archives that there are: `spoolguard spool archives` lists them, and a restore finds them by a user's name.
+//! Looks at names alone; what was not named by `archive/retention.rs` is no archive here.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ fn dirs(care: &SpoolRun) -> Vec<PathBuf> {
     dirs
 }
 
-/// The archives of a user, or of everybody: by user, the newest first. A user without a say in it hears of the own ones alone.
+/// The archives of a user, or of everybody: by user, the newest first. A user hears of the own ones alone.
 fn find(care: &SpoolRun, user: Option<&str>) -> Result<Vec<ListedArchive>, Error> {
     let own = (!Uid::effective().is_root()).then(|| care.runner.name.clone());
     let user = user.map(str::to_owned).or(own).map(|user| names::safe_name(&user));
@@ -146,8 +146,9 @@ pub fn resolve_all(care: &SpoolRun, words: &[PathBuf]) -> (Vec<PathBuf>, Vec<Err
     (paths, errors)
 }
 
-/// The archive that a word names: a path, which has a slash in it; the newest one of a user; the name of an archive, here or in the
-/// directory of archives; any other file here. A user comes before a file: in `/var/mail` there is a mailbox of that name.
+/// The archive that a word names: a path, which has a slash in it, or the newest archive of a user. It may also be the
+/// name of an archive, here or in the directory of archives, or any other file here. A user comes before a file: in
+/// `/var/mail` there is a mailbox of that name.
 fn resolve(care: &SpoolRun, word: &Path) -> Result<PathBuf, Error> {
     let is_path = word.as_os_str().as_encoded_bytes().contains(&b'/');
     let is_here = word.symlink_metadata().is_ok();

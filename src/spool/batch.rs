@@ -1,5 +1,5 @@
-//! `spoolguard spool archive` and `spool sweep`, which differ in the mail that they take: one mailbox after another, the plan of all of them
-//! first, a question, the work, the sum. A mailbox that cannot be done does not stop the others.
+//! `spoolguard spool archive` and `spool sweep`, which differ in the mail that they take. First comes the plan for all
+//! mailboxes, then a question, the work on one after another, the sum. One that fails does not stop the others.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ use crate::spool::select::{self, FoundMailbox, MailboxForm, SelectedMailbox};
 use crate::spool::taken::MoveEnd;
 use crate::sys::deadline::{self, ReadLimit};
 
-/// For how long one of all mailboxes is read. Its user decides how large it is, and the others wait; by itself it has all the time it takes.
+/// For how long one of all mailboxes is read. Its user decides how large it is, and the others wait. By itself it has
+/// all time.
 const MAILBOX_TIME: Duration = Duration::from_secs(60 * 60);
 
 /// What is taken out of which mailboxes. The flags are those of both commands.

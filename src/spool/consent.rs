@@ -1,6 +1,6 @@
-//! The one rule of every command that changes mailboxes or sends on what was kept: the plan is shown; on a terminal somebody is asked;
-//! `--yes` does it without asking; `--dry-run` never does. Without a terminal and without `--yes` nothing is done, and the last line
-//! says so.
+//! The one rule of every command that changes mailboxes or sends on what was kept. The plan is shown, and on a terminal
+//! somebody is asked. `--yes` does it without asking; `--dry-run` never does. Without a terminal and without `--yes`
+//! nothing is done, and the last line says so.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -62,7 +62,7 @@ impl Consent {
     }
 }
 
-/// Tells whether somebody can read a question and answer it. Among JSON lines there is no place for one: then it goes to standard error.
+/// Tells whether somebody can read a question and answer it. Among JSON lines it goes to standard error.
 fn is_attended(form: OutputForm) -> bool {
     let reads = match form {
         OutputForm::Text => io::stdout().is_terminal(),

@@ -22,8 +22,8 @@ use crate::sys::deadline::{Deadline, ReadLimit};
 /// What holds for the whole run of an administrator, or of a user who cares for an own mailbox.
 #[derive(Debug)]
 pub struct SpoolRun {
-    /// What is configured: the administrator's file, and that of whoever runs this. The files of the users whose mailboxes are cared
-    /// for are not read: root does not believe them.
+    /// What is configured: the administrator's file, and that of whoever runs this. The files of the users whose
+    /// mailboxes are cared for are not read: root does not believe them.
     pub config: Config,
     pub runner: Account,
     /// Whether somebody asked the run to stop.
@@ -67,8 +67,8 @@ impl SpoolRun {
         Consent::of(agreement, &self.everywhere)
     }
 
-    /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and does not look into
-    /// directories of users.
+    /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and
+    /// does not look into directories of users.
     pub fn state_dir(&self, account: &Account) -> Option<PathBuf> {
         let is_own = !Uid::effective().is_root() && Uid::effective().as_raw() == account.uid;
         is_own
@@ -77,7 +77,7 @@ impl SpoolRun {
     }
 }
 
-/// Tells whoever typed the command who has the mailbox: on a terminal whoever it is, elsewhere only a process that is gone.
+/// Tells whoever typed the command who has the mailbox: on a terminal always, elsewhere only if it is gone.
 pub fn tell_wait(mailbox: &Path, holder: &Holder) {
     let Holder { text, is_gone, remedy } = holder;
     if *is_gone || io::stderr().is_terminal() {

@@ -1,5 +1,5 @@
-//! What lies in a spool directory: mailboxes, and what is none. Looks at names and at what the file system says of them, follows no
-//! link, waits for no FIFO, and opens a mailbox in such a way that it does not look read afterwards.
+//! What lies in a spool directory: mailboxes, and what is none. Looks at names and at what the file system says of
+//! them. Follows no link, and waits for no FIFO. A mailbox that it opens does not look read afterwards.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -156,8 +156,8 @@ impl DirectoryEntry {
         options.read(true);
         let opened = options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(&self.path);
         let file = match opened {
-            // Only its owner may read without a trace. "New mail" means written later than read, so a look would end it, and nobody but
-            // the owner may set the times back.
+            // Only its owner may read without a trace. "New mail" means written later than read: a look would end it.
+            // Nobody but the owner may set the times back.
             Err(e) if e.raw_os_error() == Some(libc::EPERM) => {
                 let file = options.custom_flags(flags.bits()).open(&self.path)?;
                 if !fstatvfs(&file)?.flags().contains(FsFlags::ST_NOATIME) {
@@ -196,8 +196,8 @@ fn draft_pid(name: &[u8]) -> Option<u32> {
     (chance.len() == 8).then(|| pid.parse().ok())?
 }
 
-/// The process that a lock names, if it is one of this host: its number on the first line, as nearly every program writes it, some with
-/// the host behind it. sendmail writes 0.
+/// The process that a lock names, if it is one of this host. Nearly every program writes its number on the first line,
+/// some with the host behind it. sendmail writes 0.
 fn holder(path: &Path) -> Option<u32> {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     if let Some(pid) = draft_pid(name) {

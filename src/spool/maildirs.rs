@@ -1,5 +1,6 @@
-//! The Maildirs of all users, where `[mailbox] location` puts mail into Maildirs: those below the homes of the host's users, or those that the
-//! directories are there for. Looks at names alone. What is no Maildir is left out, and so is what whoever runs this may not look into.
+//! The Maildirs of all users, where `[mailbox] location` puts mail into Maildirs. They lie below the homes of the
+//! host's users, or below directories of their names. Looks at names alone. What is no Maildir is left out, and so is
+//! what whoever runs this may not look into.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them, how they tell
-//! what went wrong and how they end.
+//! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them,
+//! how they tell what went wrong and how they end.
 
 pub(crate) mod again;
 pub(crate) mod archive_target;

@@ -1,8 +1,8 @@
-//! Takes chosen messages out of one mailbox, into an archive: look, choose, pack, read back, cut. `archive` and `sweep` differ in what
-//! they choose.
+//! Takes chosen messages out of one mailbox, into an archive: look, choose, pack, read back, cut. `archive` and `sweep`
+//! differ in what they choose.
 //!
-//! The mailbox is locked for the look and for the cut, not for what lies between. Where it is another one by then, everything begins
-//! anew, a few times; in the end nothing was cut, and the archive is taken away again.
+//! The mailbox is locked for the look and for the cut, not for what lies between. Where it is another one by then,
+//! everything begins anew, a few times; in the end nothing was cut, and the archive is taken away again.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -93,8 +93,8 @@ impl MoveOut<'_> {
         let Some((archive, hash)) = self.pack(&look, &choice)? else {
             return Ok(None);
         };
-        // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
-        // which.
+        // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and
+        // the next run sees which.
         let back = match self.put_back(&look, &choice, RunMode::Execute) {
             Ok(Some(back)) => back,
             rewritten @ (Ok(None) | Err(_)) => {
@@ -139,8 +139,8 @@ impl MoveOut<'_> {
         }
     }
 
-    /// Puts back what the reports carry, where that is asked for; none when the mailbox was rewritten meanwhile. All of it, or the reports
-    /// have to stay.
+    /// Puts back what the reports carry, where that is asked for; none when the mailbox was rewritten meanwhile. All of
+    /// it, or the reports have to stay.
     fn put_back(&self, look: &Snapshot, choice: &ChosenMessages, mode: RunMode) -> Result<Option<MergeTally>, Error> {
         if self.job.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
             return Ok(Some(MergeTally::default()));
@@ -205,7 +205,7 @@ impl MoveOut<'_> {
         Ok(())
     }
 
-    /// Packs what was chosen; none when the mailbox was rewritten since, so that nobody restores from what is no message.
+    /// Packs what was chosen; none when the mailbox was rewritten since: it would hold what is no message.
     fn pack(&self, look: &Snapshot, choice: &ChosenMessages) -> Result<Option<(PublishedArchive, [u8; 32])>, Error> {
         let described = look.file().metadata();
         let described = described.map_err(|e| Error::io("examine", look.path(), &e))?;
@@ -266,7 +266,7 @@ impl MoveOut<'_> {
         Ok(None)
     }
 
-    /// Refuses to hold the lock for longer than is allowed; `expected` is what writing the same once took, and syncing it.
+    /// Refuses to hold the lock for longer than is allowed; `expected` is what writing and syncing it took.
     fn refuse_long_lock(&self, path: &str, moved: u64, expected: Duration, report: &BatchReport) -> Result<(), Error> {
         if moved > 0 && expected > self.lock_at_most {
             let cause = format!(

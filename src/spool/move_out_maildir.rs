@@ -1,5 +1,6 @@
-//! Takes chosen messages out of one Maildir, into an archive: look, choose, pack, read back, note, name the archive, remove. Until the archive
-//! has its name every message stays where its owner sees it. A message that is removed meanwhile means: once more, a few times.
+//! Takes chosen messages out of one Maildir, into an archive: look, choose, pack, read back, note, name the archive,
+//! remove. Until the archive has its name every message stays where its owner sees it. A message that is removed
+//! meanwhile means: once more, a few times.
 
 use crate::error::{Category, Error};
 use crate::maildir::departure::{Departure, MaintenanceLock};

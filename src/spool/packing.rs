@@ -1,5 +1,5 @@
-//! What taking mail out of a mailbox has in common for every kind of mailbox: which messages are meant, the archive of them, read back, and
-//! the archives that are too many then. Taking the messages out is left to `spool/move_out.rs` and `spool/move_out_maildir.rs`.
+//! What taking mail out has in common for every kind of mailbox: which messages are meant, the archive of them, and the
+//! older archives that go then. Taking the messages out is left to `spool/move_out.rs` and `spool/move_out_maildir.rs`.
 
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -39,7 +39,7 @@ pub struct PackingJob<'a> {
 }
 
 impl<'a> PackingJob<'a> {
-    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration say; `date` is when the run began.
+    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration say.
     pub fn new(
         care: &'a SpoolRun,
         packing: &Packing,
@@ -123,8 +123,8 @@ impl<'a> PackingJob<'a> {
         Ok(())
     }
 
-    /// Has noted, as the user, which of the messages that were kept instead of being sent on are in `archive`, so that `status` says so. An
-    /// empty path, before any goes, notes which are gone by then.
+    /// Has noted, as the user, which of the messages that were kept instead of being sent on are in `archive`, so that
+    /// `status` says so. An empty path, before any goes, notes which are gone by then.
     pub fn note_archived(&self, choice: &ChosenMessages, archive: &Path) {
         if choice.not_sent_on == 0 {
             return;
@@ -212,8 +212,8 @@ impl<'a> PackingJob<'a> {
             .map_err(|e| Error::io("name an archive in", dir, &e))
     }
 
-    /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
-    /// is somebody else's to keep.
+    /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that
+    /// was named with `--to` is somebody else's to keep.
     pub fn expire_archives(&self, newest: &Path, mode: RunMode, report: &BatchReport) {
         let dir = &self.archive_dir.dir;
         if *dir != archive_target::archive_dir_path(self.care, self.spool) || !dir.is_dir() {
@@ -226,8 +226,9 @@ impl<'a> PackingJob<'a> {
         }
     }
 
-    /// Removes the archives that are beyond a bound of the configuration; first it says which, in `report` and in the log. `newest`, which
-    /// this run makes, stays. Nothing is removed where the clock cannot be believed. Returns the first archive that could not be removed.
+    /// Removes the archives that are beyond a bound of the configuration; first it says which, in `report` and in the
+    /// log. `newest`, which this run makes, stays. Nothing is removed where the clock cannot be believed. Returns the
+    /// first archive that could not be removed.
     fn remove_expired(&self, user: &str, newest: &Path, mode: RunMode, report: &BatchReport) -> Result<(), Error> {
         let dir = &self.archive_dir.dir;
         let surplus = match retention::decide_retention(dir, user, newest, &self.care.config.archive, self.date)? {

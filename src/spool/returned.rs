@@ -1,6 +1,7 @@
-//! The messages that the reports of a mailbox carry inside, and that never reached anybody: which of them are nowhere else in the mailbox,
-//! and putting those back before the reports go. Each comes back once, however many reports carry it, and as `deliver/rescue/mod.rs` puts it
-//! back when a report comes in. What a report tells of a message without carrying it is counted.
+//! The messages that the reports of a mailbox carry inside, and that never reached anybody. Those that are nowhere else
+//! in the mailbox are put back before the reports go. Each comes back once, however many reports carry it, and as
+//! `deliver/rescue/mod.rs` puts it back when a report comes in. What a report tells of a message without carrying it is
+//! counted.
 
 use std::collections::HashSet;
 use std::io;
@@ -66,7 +67,7 @@ impl Originals {
     /// Offers all of them to a mailbox.
     ///
     /// # Errors
-    /// When something fails, or the mailbox was rewritten meanwhile. What was put back until then stays, and is found the next time.
+    /// When something fails, or the mailbox was rewritten meanwhile. What was put back stays, and is found next time.
     pub fn put_back(&self, unpacker: &Unpacker<'_>, merge: &mut dyn MergeInto) -> Result<MergeTally, Stop> {
         for carrier in &self.carriers {
             if let ReportContent::Whole(letter) = unpacker.unpack(carrier.offset, carrier.bytes)? {
@@ -118,8 +119,9 @@ impl<'a> ReturnedSearch<'a> {
         Ok(())
     }
 
-    /// What was found, when `going` is all that goes: of what stays in the mailbox nothing has to be put back. Where the reports carry
-    /// something, all of it is read once more, so that memory grows with that and not with the mailbox.
+    /// What was found, when `going` is all that goes: of what stays in the mailbox nothing has to be put back. Where
+    /// the reports carry something, all of it is read once more, so that memory grows with that and not with the
+    /// mailbox.
     pub fn finish(
         self,
         going: &Ranges,

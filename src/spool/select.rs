@@ -1,5 +1,5 @@
-//! Which mailboxes a command is about: a user's, the one at a path, or all of the spool directory. Looks at names and owners alone,
-//! follows no link, and opens nothing. What cannot be cared for is handed out as an error in its place.
+//! Which mailboxes a command is about: a user's, the one at a path, or all of the spool directory. Looks at names and
+//! owners alone, follows no link, and opens nothing. What cannot be cared for is handed out as an error in its place.
 
 use crate::config::value::{Age, Size};
 use std::ffi::OsString;
@@ -67,7 +67,8 @@ pub fn find_mailboxes(what: &What, config: &Config) -> Result<Vec<FoundMailbox>,
     Ok(found)
 }
 
-/// Refuses to look for users' mailboxes where their mail is put behind a server: those of `/var/mail` would be somebody else's, or old.
+/// Refuses to look for users' mailboxes where their mail is put behind a server: those of `/var/mail` would be others',
+/// or old.
 pub fn refuse_servers(config: &Config) -> Result<(), Error> {
     let location = &config.mailbox.location;
     if location.lmtp_servers().is_empty() {
@@ -91,7 +92,7 @@ pub fn path_of_user(name: &str, config: &Config) -> Result<PathBuf, Error> {
     Ok(location.spool_dir().join(name))
 }
 
-/// Every mailbox of the spool directory, or every user's Maildir. Locks, hidden files and directories are none, and no failures either.
+/// Every mailbox of the spool directory, or every user's Maildir. Locks, hidden files and directories are left out.
 pub fn all_mailboxes(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
     refuse_servers(config)?;
     if let Location::Maildir(_) = config.mailbox.location {
@@ -171,7 +172,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let in_spool = path.parent() == Some(config.mailbox.location.spool_dir());
     let named = if in_spool { account::find_known(&name)? } else { None };
-    // Where the name is a user's, so has the file to be. Where it is not, mailboxes are virtual, and one user has them all.
+    // Where the name is a user's, so has the file to be. Otherwise mailboxes are virtual, and one user has them.
     let owner = Owner::Exactly(named.as_ref().map_or(stat.uid(), |account| account.uid));
     if let Owner::Exactly(uid) = owner
         && uid != stat.uid()

@@ -1,7 +1,7 @@
 //! `spoolguard inspect`: shows what each message is, by which markers, and what would be done with it. Changes nothing.
 //!
-//! Messages are read one after another, and only their beginnings, so that memory does not grow with a mailbox. An input that cannot be
-//! read is named in its place, and the others follow.
+//! Messages are read one after another, and only their beginnings, so that memory does not grow with a mailbox. An
+//! input that cannot be read is named in its place, and the others follow.
 
 pub mod show;
 pub mod summary;
@@ -150,8 +150,8 @@ impl<'q> Inspection<'q> {
         Ok(())
     }
 
-    /// Standard input is about one message when it is a condition: mail systems hand over bodies in which a line may look like a
-    /// separator.
+    /// Standard input is about one message when it is a condition: mail systems hand over bodies in which a line may
+    /// look like a separator.
     fn standard_input(&mut self) -> io::Result<()> {
         let shape = if self.question.is.is_empty() {
             Shape::MayBeMbox
@@ -216,7 +216,8 @@ impl<'q> Inspection<'q> {
         }
     }
 
-    /// One message, or an mbox where it begins as one and `shape` allows it. What this run's `variable`s say is of no stored message.
+    /// One message, or an mbox where it begins as one and `shape` allows it. What this run's `variable`s say is of no
+    /// stored message.
     fn file<F: ReadAt>(
         &mut self,
         name: &str,

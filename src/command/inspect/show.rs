@@ -1,5 +1,5 @@
-//! How a judged message is shown: as text for people, or as one JSON object a line for programs. Whatever a message says is
-//! escaped, so that it can neither steer a terminal nor look like another line.
+//! How a judged message is shown: as text for people, or as one JSON object a line for programs. Whatever a message
+//! says is escaped, so that it can neither steer a terminal nor look like another line.
 
 use std::io::{self, Write};
 

@@ -1,9 +1,9 @@
-//! `spoolguard policy`: at RCPT time, does the mailbox have room? A full mailbox is then refused while the client is there, and nobody has to
-//! send a bounce to a forged sender.
+//! `spoolguard policy`: at RCPT time, does the mailbox have room? A full mailbox is then refused while the client is
+//! there, and nobody has to send a bounce to a forged sender.
 //!
-//! `rules/` knows the protocols, `room` the answer, `settings` the files, `turns` the time; `serve` joins them over standard input and output.
-//! There is no daemon: the MTA starts one small process for each conversation. Whatever fails, the answer is that nothing is known, and a
-//! delivery looks again.
+//! `rules/` knows the protocols, `room` the answer, `settings` the files, `turns` the time; `serve` joins them over
+//! standard input and output. There is no daemon: the MTA starts one small process for each conversation. Whatever
+//! fails, the answer is that nothing is known, and a delivery looks again.
 
 pub mod room;
 pub mod rules;
@@ -151,7 +151,8 @@ fn own_copy(stream: &impl AsFd) -> io::Result<File> {
     stream.as_fd().try_clone_to_owned().map(File::from)
 }
 
-/// Logs as configured, but never into the conversation: spawn(8) and inetd connect standard error to the client as well.
+/// Logs as configured, but never into the conversation: spawn(8) and inetd connect standard error to the client as
+/// well.
 fn start_log(settings: &PolicySettingsReader, verbose: u8) {
     let loaded = settings.read_current();
     let configured = match &loaded {

@@ -1,5 +1,5 @@
-//! Is there room for a message to this recipient? The answer is "full" only where the message would go into that very mailbox and find no
-//! room there. Otherwise it is "room", since a delivery looks again.
+//! Is there room for a message to this recipient? The answer is "full" only where the message would go into that very
+//! mailbox and find no room there. Otherwise it is "room", since a delivery looks again.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -27,8 +27,8 @@ use crate::message::envelope::Sender;
 use crate::quota::{Admission, Usage, admit};
 use crate::sys::account::{self, Account};
 
-/// Files in a home that may send a user's mail elsewhere before a mailbox sees it: Postfix, Exim, sendmail and OpenSMTPD read the first,
-/// procmail and maildrop the others.
+/// Files in a home that may send a user's mail elsewhere before a mailbox sees it. Postfix, Exim, sendmail and
+/// OpenSMTPD read the first, procmail and maildrop the others.
 const REDIRECTIONS: [&str; 3] = [".forward", ".procmailrc", ".mailfilter"];
 
 /// Whether a message finds room, and why that is so.
@@ -173,7 +173,8 @@ fn measure(
     }
 }
 
-/// Whether the users of this host are meant at all. Nobody but the MTA knows its domains; where none are configured, each counts.
+/// Whether the users of this host are meant at all. Nobody but the MTA knows its domains; where none is configured,
+/// each counts.
 fn is_own_domain(address: &Address, config: &Config) -> bool {
     let domains = &config.policy.domains;
     match address.domain() {
@@ -237,7 +238,7 @@ fn limit_of(account: &Account, config: &Config) -> Result<Limit, RoomReason> {
     }
 }
 
-/// Refuses to judge a mailbox past which a file in the user's home may send the message. `forward` takes messages on with a full mailbox.
+/// Refuses to judge a mailbox past which a file in the user's home may send the message. `forward` needs no room.
 fn refuse_redirected(account: &Account, address: &Address, config: &Config) -> Result<(), RoomReason> {
     let Some(home) = &account.home else { return Ok(()) };
     let extension = address
@@ -260,8 +261,8 @@ fn refuse_redirected(account: &Account, address: &Address, config: &Config) -> R
     Ok(())
 }
 
-/// How full an mbox is. Messages count where a delivery has noted their number since the mailbox last changed, and that note can be read;
-/// otherwise only bytes do. None where it cannot be told.
+/// How full an mbox is. Messages count where a delivery has noted their number since the mailbox last changed, and that
+/// note can be read; otherwise only bytes do. None where it cannot be told.
 fn mbox_usage(path: &Path, account: &Account, limit: Limit, config: &Config) -> Option<Usage> {
     let bytes = match path.symlink_metadata() {
         Ok(stat) if stat.is_file() => stat.len(),
@@ -273,8 +274,8 @@ fn mbox_usage(path: &Path, account: &Account, limit: Limit, config: &Config) -> 
     Some(Usage { bytes, messages })
 }
 
-/// How full a Maildir is: as its `maildirsize` says, where that leaves room; otherwise by the names of its messages, since mail that was
-/// removed without a line is still counted in the file. None where it cannot be told.
+/// How full a Maildir is: as its `maildirsize` says, where that leaves room. Otherwise the names of its messages tell,
+/// since the file still counts mail that was removed without a line. None where it cannot be told.
 fn maildir_usage(path: &Path, account: &Account, limit: Limit, incoming_bytes: u64) -> Option<Usage> {
     let Some(maildir) = Maildir::open(path, account.uid).ok()? else {
         return Some(Usage::default());

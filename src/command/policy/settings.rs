@@ -1,5 +1,5 @@
-//! The configuration and the aliases as the files are now: a file that changes is read again. A configuration that cannot be used counts as
-//! none, and the log says why, once for each state of the file.
+//! The configuration and the aliases as the files are now: a file that changes is read again. A configuration that
+//! cannot be used counts as none, and the log says why, once for each state of the file.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,8 @@ use crate::sys::file_stamp::FileStamp;
 
 const ALIASES_FILE: &str = "/etc/aliases";
 
-/// After so long a configuration that could not be used is tried again although its file is the same: a directory above it may have changed.
+/// After so long a configuration that could not be used is tried again although its file is the same: a directory may
+/// have changed.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the files say.
@@ -53,7 +54,7 @@ impl PolicySettingsReader {
     /// What the files say now.
     ///
     /// # Errors
-    /// When the configuration cannot be used; only the first time after the file has changed, so that each trouble is told once.
+    /// When the configuration cannot be used; only the first time after a change: each trouble is told once.
     pub fn read_current(&self) -> Result<Option<PolicySettings>, Error> {
         let Some(config) = self.config()? else { return Ok(None) };
         Ok(Some(PolicySettings {

@@ -1,9 +1,10 @@
-//! Answers each question within a bound, even when a look into a file never returns: an NFS server that is away holds whoever asks it
-//! (nfs(5), `hard`).
+//! Answers each question within a bound, even when a look into a file never returns. An NFS server that is away holds
+//! whoever asks it (nfs(5), `hard`).
 //!
-//! One thread leads: it reads a question, looks, answers. A second thread watches it, and sleeps unless a question is under way. When the
-//! bound is over, the watcher answers that nothing is known, leads from there on, and has a new watcher. The late thread finds that out and
-//! ends. The number of late threads is bounded; beyond it nobody looks until one has ended.
+//! One thread leads: it reads a question, looks, answers. A second thread watches it, and sleeps unless a question is
+//! under way. When the bound is over, the watcher answers that nothing is known, leads from there on, and has a new
+//! watcher. The late thread finds that out and ends. The number of late threads is bounded; beyond it nobody looks
+//! until one has ended.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -25,7 +26,7 @@ const MOST_PANICS: usize = 1000;
 
 /// One conversation with an MTA.
 pub trait PolicySession: Send + 'static {
-    /// Waits for a question about a recipient, and answers everything else by itself; none when the other side has ended.
+    /// Waits for a question about a recipient, and answers everything else by itself; none at the end.
     fn next(&mut self) -> Option<RoomQuestion>;
     /// Answers the question that was read last.
     fn answer(&mut self, question: &RoomQuestion, answer: &RoomAnswer) -> io::Result<()>;
@@ -49,7 +50,8 @@ struct PolicyTurn {
     late: usize,
 }
 
-/// Answers the questions of a session until the other side ends, or `stop` says so; a question under way is answered first.
+/// Answers the questions of a session until the other side ends, or `stop` says so; a question under way is answered
+/// first.
 ///
 /// `stop` gets a function that ends the conversation, and may call it from another thread.
 pub fn answer_all<S: PolicySession>(

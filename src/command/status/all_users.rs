@@ -1,5 +1,5 @@
-//! `spoolguard status --all`: a run for every user and alias with a state directory. Each run becomes that user first, so that root neither
-//! reads nor writes files of theirs. A run that fails is named, and the others follow.
+//! `spoolguard status --all`: a run for every user and alias with a state directory. Each run becomes that user first,
+//! so that root neither reads nor writes files of theirs. A run that fails is named, and the others follow.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,8 @@ pub struct Everybody {
 
 /// Finds them, and hangs on nobody's home.
 pub fn find_everybody(everywhere: &Everywhere) -> Result<Everybody, Error> {
-    // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
+    // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become
+    // the user.
     let sources = ConfigSources::from_choice(
         everywhere.config.as_deref(),
         None,
@@ -129,7 +130,8 @@ fn aliases(dir: &Path) -> Vec<Account> {
     known.filter_map(|found| found.inspect_err(print_error).ok()).collect()
 }
 
-/// Where one of these is, there may be something to tell: a state directory, or a configuration that says that it is elsewhere.
+/// Where one of these is, there may be something to tell: a state directory, or a configuration that says that it is
+/// elsewhere.
 fn state_files(config: &Config, account: &Account, everywhere: &Everywhere) -> Vec<PathBuf> {
     let own_file = match everywhere.config {
         None => account.home.as_deref().map(|home| home.join(USER_FILE)),

@@ -122,7 +122,8 @@ fn last(failure: &Failure) -> LastFailure<'_> {
     }
 }
 
-/// Writes it for programs: a line for each route, for each message that was lost from view, for each list of kept mail, and one that sums up.
+/// Writes it for programs: a line for each route, for each message that was lost from view, for each list of kept mail,
+/// and one that sums up.
 pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
     let routes = view.routes.routes.iter().map(|route| destination_line(view, route));
     let lost = view.routes.lost.iter().map(|entry| StatusLine::Lost {

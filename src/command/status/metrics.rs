@@ -1,5 +1,6 @@
-//! `spoolguard status --prometheus`: gauges for the textfile collector of Prometheus' node exporter. Names and labels are a promise. They
-//! differ from those of `spool list --prometheus`: one collector takes both files, and refuses a metric that comes twice.
+//! `spoolguard status --prometheus`: gauges for the textfile collector of Prometheus' node exporter. Names and labels
+//! are a promise. They differ from those of `spool list --prometheus`: one collector takes both files, and refuses a
+//! metric that comes twice.
 //!
 //! What cannot be read has no sample, and `status_errors` says so.
 
@@ -88,7 +89,8 @@ pub fn write_metrics(view: &View, output: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// What several users' runs wrote, with all values of a metric behind one head: the format takes no metric in two places.
+/// What several users' runs wrote, with all values of a metric behind one head: the format takes no metric in two
+/// places.
 #[derive(Debug, Default)]
 pub struct Merged(BTreeMap<usize, String>);
 

@@ -1,7 +1,8 @@
-//! `spoolguard status`: shows which of a user's forwards fail or are suspended; suspends or resumes a destination; does what time has made
-//! due.
+//! `spoolguard status`: shows which of a user's forwards fail or are suspended; suspends or resumes a destination; does
+//! what time has made due.
 //!
-//! Showing changes nothing, and exits with 1 when a forward is suspended or something is wrong. The others exit with 0 when they did it.
+//! Showing changes nothing, and exits with 1 when a forward is suspended or something is wrong. The others exit with 0
+//! when they did it.
 
 pub mod all_users;
 pub mod json;

@@ -1,4 +1,5 @@
-//! Whom and what a command line names that shows or changes forwards. What nobody has is refused, with the reason, before anything is done.
+//! Whom and what a command line names that shows or changes forwards. What nobody has is refused, with the reason,
+//! before anything is done.
 
 use crate::cli::Who;
 use crate::deliver::context::Run;
@@ -42,7 +43,8 @@ pub fn refuse_without_mail(who: &Who, run: &Run) -> Result<(), Error> {
     }
 }
 
-/// Refuses what nothing is forwarded to: what is no address, and a word without a domain that is no user and never was a destination.
+/// Refuses what nothing is forwarded to: what is no address, and a word without a domain that is no user and never was
+/// a destination.
 ///
 /// # Errors
 /// When it is none, with the reason.

@@ -135,7 +135,8 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
     Ok(())
 }
 
-/// How many messages for a suspended destination are kept: those that can be sent on, or what was counted where there is no list of them.
+/// How many messages for a suspended destination are kept: those that can be sent on, or what was counted where there
+/// is no list of them.
 fn kept_count(view: &View, route: &Destination, suspension: &Suspension) -> u64 {
     let list = view
         .kept

@@ -52,7 +52,8 @@ pub(super) struct KeptForDestination {
 }
 
 impl KeptForDestination {
-    /// Of each list what is still in the mailbox, or in an archive that took it from there: what the user has removed is no longer kept.
+    /// Of each list what is still in the mailbox, or in an archive that took it from there: what the user has removed
+    /// is no longer kept.
     fn take(run: &Run) -> (Vec<Self>, Option<String>) {
         let (mut found, mut wrong) = (Vec::new(), None);
         for list in kept::read_kept_lists(run) {

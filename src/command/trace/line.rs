@@ -1,5 +1,5 @@
-//! One line of our log, read back: `key=value` as `output/log.rs` writes it, or a JSON object, behind whatever syslog or the journal put in
-//! front. Lines of other programs are passed over. Touches nothing.
+//! One line of our log, read back: `key=value` as `output/log.rs` writes it, or a JSON object, behind whatever syslog
+//! or the journal put in front. Lines of other programs are passed over. Touches nothing.
 
 use serde_json::{Map, Value};
 

@@ -1,5 +1,5 @@
-//! `spoolguard trace`: shows what became of a message, or of the mail of an address, from our log and from the state. A bounce belongs to
-//! the message that it is about, and so does what was recovered from it. Changes nothing.
+//! `spoolguard trace`: shows what became of a message, or of the mail of an address, from our log and from the state. A
+//! bounce belongs to the message that it is about, and so does what was recovered from it. Changes nothing.
 
 pub mod line;
 
@@ -143,8 +143,8 @@ fn unknown_text(what: &str, read: &ReadLog, whose: &str) -> String {
     format!("nothing is known of {what}{form}: {logs}{lines}, and the state of {whose}")
 }
 
-/// What the state of every other user and alias has of it: each is read by a run that becomes its owner. One that fails says so on standard
-/// error.
+/// What the state of every other user and alias has of it: each is read by a run that becomes its owner. One that fails
+/// says so on standard error.
 fn remembered_of_others(question: &TraceArguments, everywhere: &Everywhere, own: &str, output: &mut Vec<u8>) {
     let everybody = all_users::find_everybody(everywhere);
     let everybody = everybody.inspect_err(print_error).unwrap_or_default();

@@ -1,5 +1,6 @@
-//! Where two hosts meet: a directory with one file for each, which it alone writes. All is read and written by opening the file anew: that is
-//! when NFS asks its server (close-to-open, nfs(5)), and a file is opened as one to be made, which no cache answers.
+//! Where two hosts meet: a directory with one file for each, which it alone writes. All is read and written by opening
+//! the file anew: that is when NFS asks its server (close-to-open, nfs(5)). A file is opened as one to be made, which
+//! no cache answers.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read};
@@ -109,7 +110,7 @@ impl<'a> Meeting<'a> {
         self.place.path.join("mailbox")
     }
 
-    /// How far this host's clock is ahead of the other's: the least that was seen, since a line gets older until it is read.
+    /// How far this host's clock is ahead of the other's: the least that was seen, since a line ages.
     pub fn clocks_apart_ms(&self) -> i64 {
         self.clocks_apart_ms
     }

@@ -1,5 +1,6 @@
-//! `doctor --pair DIR`: do two hosts see each other's locks in a directory that both have? The same command runs on both. They meet in a
-//! directory that the first one makes there and removes, and take turns: one holds a lock, the other one tries it.
+//! `doctor --pair DIR`: do two hosts see each other's locks in a directory that both have? The same command runs on
+//! both. They meet in a directory that the first one makes there and removes, and take turns: one holds a lock, the
+//! other tries it.
 //!
 //! Nothing of the user's is touched. Where the other host does not come, or does not go on, this one says so and ends.
 

@@ -1,4 +1,4 @@
-//! Parses what a `.forward` holds, or what an aliases file holds behind a name: addresses, commands, files (aliases(5)).
+//! Parses what a `.forward` or an aliases file holds behind a name: addresses, commands, files (aliases(5)).
 
 use crate::doctor::rules::guard_line::{Hook, guard_of};
 

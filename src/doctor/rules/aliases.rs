@@ -1,4 +1,4 @@
-//! Follows mail for a name of this host to its end, by the aliases file (aliases(5)), the users and their `.forward` files.
+//! Follows mail for a name of this host to its end, by aliases (aliases(5)), users and their `.forward` files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ const DEEPEST: usize = 50;
 pub struct Aliases(BTreeMap<String, Vec<AliasTarget>>);
 
 impl Aliases {
-    /// Reads one: `name: items`, and lines that begin with a blank go on with the one before.
+    /// Reads one: `name: items`, and a line that begins with a blank goes on.
     pub fn parse(text: &str) -> Self {
         let mut whole: Vec<String> = Vec::new();
         for line in text

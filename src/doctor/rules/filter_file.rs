@@ -1,5 +1,5 @@
-//! A `.forward` that is a program: an Exim filter (filter.txt of Exim's manual) or a Sieve script (RFC 5228). Its first line tells which.
-//! Finds the addresses that it sends to and the commands that it runs; evaluates no conditions.
+//! A `.forward` that is a program: an Exim filter (filter.txt of Exim's manual) or a Sieve script (RFC 5228). Its first
+//! line tells which. Finds the addresses that it sends to and the commands that it runs; evaluates no conditions.
 
 use crate::doctor::rules::alias_targets::{AliasTarget, PlacedTarget, Quoted};
 
@@ -55,7 +55,7 @@ pub fn of_exim(text: &str) -> Vec<PlacedTarget> {
     found
 }
 
-/// Where a Sieve script sends mail: what stands behind `redirect`, and the programs of `pipe` and `filter` by their names.
+/// Where a Sieve script sends mail: what stands behind `redirect`, and the programs of `pipe` and `filter`.
 pub fn of_sieve(text: &str) -> Vec<PlacedTarget> {
     let mut found = Vec::new();
     let mut verb = None;
@@ -81,7 +81,7 @@ enum Comments {
     HashAndStar,
 }
 
-/// The words, each with its line and whether it stood between quotes. Signs of punctuation that Sieve has are words of their own.
+/// The words, each with its line and whether it stood between quotes. Sieve's punctuation makes words of its own.
 fn words(text: &str, comments: Comments) -> Vec<(usize, String, Quoted)> {
     let mut found = Vec::new();
     let (mut line, mut begin) = (1, 1);

@@ -1,5 +1,5 @@
-//! A command line that runs spoolguard, in a `.forward`, a procmailrc, the aliases or an MTA's configuration: what it does, and what is
-//! wrong with it. The program's own parser reads it, so that nothing passes here that a delivery refuses.
+//! A command line that runs spoolguard, in a `.forward`, a procmailrc, the aliases or an MTA's configuration: what it
+//! does, and what is wrong with it. The program's own parser reads it, so that only what a delivery takes passes.
 //!
 //! The value of a shell variable is not known, and counts as good.
 

@@ -1,7 +1,7 @@
 //! Do the locks of the programs on this host keep them and spoolguard apart?
 //!
-//! Two programs that share no lock write into the same mailbox at once. Two programs that share two locks, and take them in opposite
-//! orders, block each other until one of them gives up.
+//! Two programs that share no lock write into the same mailbox at once. Two programs that share two locks, and take
+//! them in opposite orders, block each other until one of them gives up.
 
 use crate::config::LockMethod;
 use crate::doctor::rules::lock_conventions::LockConvention;
@@ -13,7 +13,7 @@ const SHORT_SECONDS: u64 = 10;
 /// From here on mail waits so long that somebody has to do something, in seconds.
 const LONG_SECONDS: u64 = 60;
 
-/// Judges OpenSMTPD's configuration: on Linux its delivery to an mbox takes no lock that anybody else sees (smtpd.conf(5)).
+/// Judges OpenSMTPD's configuration: on Linux its mboxes have no lock that others see (smtpd.conf(5)).
 pub fn check_opensmtpd(configuration: &str) -> Option<Finding> {
     let is_mbox = |line: &str| {
         let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();

@@ -1,4 +1,4 @@
-//! Postfix's services that run spoolguard, as `postconf -M` prints master.cf: pipe(8) for deliveries, spawn(8) for policy.
+//! Postfix's services that run spoolguard, as `postconf -M` prints them: pipe(8) for deliveries, spawn(8) for policy.
 
 use crate::doctor::rules::guard_line::{GuardJob, Hook, of_words};
 use crate::doctor::rules::limits::postconf_command;

@@ -1,4 +1,4 @@
-//! Does an MTA run the commands that users and administrators write? Judges Postfix's settings, and Exim's routers and transports.
+//! Does an MTA run the commands that users and administrators write? Judges the settings of Postfix and Exim.
 
 use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
 use crate::doctor::rules::limits::postconf_command;
@@ -70,7 +70,7 @@ fn plain_command(command: &str) -> Option<Finding> {
     Some(Check::MailSystem.about(MAILBOX_COMMAND).error(what, remedy))
 }
 
-/// What has to be set so that Postfix runs commands that stand in a place of this name (local(8)); nothing where it does so.
+/// What has to be set so that Postfix runs commands that stand in a place of this name (local(8)); none where it does.
 fn must_allow(settings: &Settings, place: &str) -> Option<String> {
     settings.get("allow_mail_to_commands")?;
     let mut allowed = settings.words("allow_mail_to_commands");
@@ -125,7 +125,8 @@ pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Findi
     found
 }
 
-/// Whether Exim runs a command that stands in a `.forward` (spec.txt of Exim, "The redirect router", "The pipe transport").
+/// Whether Exim runs a command that stands in a `.forward` (spec.txt of Exim, "The redirect router", "The pipe
+/// transport").
 pub fn judge_exim(routers: &[(String, Settings)], transports: &[(String, Settings)]) -> Vec<Finding> {
     let of_user = routers.iter().filter(|(_, router)| {
         router.get("driver") == Some("redirect") && router.get("file").is_some_and(|file| file.contains(".forward"))
@@ -136,7 +137,7 @@ pub fn judge_exim(routers: &[(String, Settings)], transports: &[(String, Setting
     found
 }
 
-/// Whether Exim runs the command of an alias: Debian's router for `/etc/aliases` has no transport for that until a macro names one.
+/// Whether Exim runs the command of an alias: Debian's router for them has no transport until a macro names one.
 pub fn exim_alias(routers: &[(String, Settings)], alias: &str) -> Option<Finding> {
     let of_aliases = |router: &Settings| {
         router.get("driver") == Some("redirect") && router.get("data").is_some_and(|data| data.contains("/etc/aliases"))

@@ -1,6 +1,7 @@
 //! What two hosts tell each other while they try each other's locks, in which order they try, and what follows from it.
 //!
-//! Each host writes one line that nobody else writes, and reads the other's. A step is over for both when both have said how it ended.
+//! Each host writes one line that nobody else writes, and reads the other's. A step is over when both have said how it
+//! ended.
 
 use std::fmt::Write as _;
 
@@ -217,7 +218,7 @@ fn consequence(sight: Sight) -> &'static str {
     }
 }
 
-/// What is said of a lock: its name, what helps where it does not hold, and what it is for where deliveries do not take it.
+/// What is said of a lock: its name, what helps where it fails, and what it is for where deliveries do not take it.
 fn method_words(method: LockMethod) -> [&'static str; 3] {
     match method {
         LockMethod::Dotlock => [

@@ -1,7 +1,7 @@
 //! What a procmailrc does with mail, and whether that is safe (procmailrc(5)).
 //!
-//! procmail forgets a message whose command failed, unless the recipe has the flag `w`. With `w` it puts the message into the mailbox,
-//! unless two lines behind the recipe leave it in the MTA's queue.
+//! procmail forgets a message whose command failed, unless the recipe has the flag `w`. With `w` it puts the message
+//! into the mailbox, unless two lines behind the recipe leave it in the MTA's queue.
 
 use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
 use crate::doctor::rules::{Check, CheckSubject, Finding};
@@ -63,7 +63,8 @@ pub fn find_hooks(text: &str) -> Vec<(usize, Hook)> {
     found
 }
 
-/// Whether the procmailrc of all users sends everybody's mail to the same address. A file that asks who the user is means some of them.
+/// Whether the procmailrc of all users sends everybody's mail to the same address. A file that asks for the user means
+/// some.
 pub fn forwards_everybody(path: &str, text: &str) -> Option<Finding> {
     let mut to: Vec<String> = find_forwards(text).into_iter().map(|(_, to)| to).collect();
     to.extend(
@@ -134,7 +135,8 @@ pub fn judge_recipes(path: &str, text: &str, is_here: &dyn Fn(&str) -> bool) -> 
     found
 }
 
-/// Whether bounces about a forward that has conditions get to spoolguard: they do not meet the conditions, and somebody has to take the rest.
+/// Whether bounces about a forward that has conditions get to spoolguard: they do not meet them, and somebody has to
+/// take the rest.
 fn bounces_pass_by(topic: &CheckSubject, all: &[PlacedStatement]) -> Option<Finding> {
     let (mut conditions, mut forward) = (Vec::new(), None);
     for PlacedStatement { line, statement } in all {
@@ -210,7 +212,7 @@ fn of_recipe(here: &CheckSubject, recipe: &Recipe, behind: &[PlacedStatement]) -
     found
 }
 
-/// Whether what is left for another try gets to the mail system: `EXITCODE` and then `HOST`, before anything else takes the message.
+/// Whether what is left for another try gets to the mail system: `EXITCODE` and then `HOST`, before another recipe.
 fn ending(here: &CheckSubject, recipe: &Recipe, behind: &[PlacedStatement]) -> Option<Finding> {
     let mut exit_code = None;
     let mut stops = false;

@@ -1,5 +1,5 @@
-//! Reads an MTA's queue: which mail waits because of spoolguard, and whether the queue fills with bounces. Knows the output of `postqueue
-//! -j`, `exim -bp` and `mailq` (postqueue(1), exim(8), mailq(1)).
+//! Reads an MTA's queue: which mail waits because of spoolguard, and whether the queue fills with bounces. Knows the
+//! output of `postqueue -j`, `exim -bp` and `mailq` (postqueue(1), exim(8), mailq(1)).
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Does the MTA ask at RCPT time whether a mailbox has room? Otherwise mail for a full mailbox is accepted, and bounced later to senders
-//! who may be forged.
+//! Does the MTA ask at RCPT time whether a mailbox has room? Otherwise mail for a full mailbox is accepted, and bounced
+//! later to senders who may be forged.
 
 use crate::config::{Config, Over};
 use crate::doctor::rules::{Check, Finding, Level};

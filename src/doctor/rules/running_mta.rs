@@ -1,5 +1,5 @@
-//! Judges a running MTA by what the kernel says of it (proc(5)): its rights, and the directories that it sees. The programs that it starts
-//! inherit both; an administrator's shell has others.
+//! Judges a running MTA by what the kernel says of it (proc(5)): its rights, and the directories that it sees. The
+//! programs that it starts inherit both; an administrator's shell has others.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Whether the MTA reads a user's `.forward` and `.procmailrc` at all. What is in a file that nobody reads does not happen: no forward, and
-//! no guard. Where settings do not tell, nothing is said.
+//! Whether the MTA reads a user's `.forward` and `.procmailrc` at all. What is in a file that nobody reads does not
+//! happen: no forward, and no guard. Where settings do not tell, nothing is said.
 
 use crate::doctor::rules::settings::Settings;
 
@@ -16,8 +16,8 @@ const FORWARD: &str = ".forward";
 /// Deliver without local(8): Postfix's own agents, and those that others name so.
 const OTHER_AGENTS: [&str; 6] = ["lmtp", "virtual", "smtp", "relay", "dovecot", "error"];
 
-/// Postfix (local(8)): aliases, `.forward`, then the first of mailbox_transport_maps, mailbox_transport, mailbox_command_maps and
-/// mailbox_command that is set.
+/// Postfix (local(8)): aliases, `.forward`, then the first of mailbox_transport_maps, mailbox_transport,
+/// mailbox_command_maps and mailbox_command that is set.
 pub fn postfix_unread_files(settings: &Settings) -> UnreadFiles {
     let mut unread = UnreadFiles::default();
     let agent = settings.non_empty("local_transport").unwrap_or_default();
@@ -48,7 +48,7 @@ pub fn postfix_unread_files(settings: &Settings) -> UnreadFiles {
     unread
 }
 
-/// Exim (spec.txt, "The redirect router"): a router reads the file, and another one, or an own transport, starts procmail.
+/// Exim (spec.txt, "The redirect router"): a router reads the file, and another one starts procmail.
 pub fn exim_unread_files(routers: &[(String, Settings)], transports: &[(String, Settings)]) -> UnreadFiles {
     if routers.is_empty() {
         return UnreadFiles::default();

@@ -1,5 +1,5 @@
-//! Checks how the mail of one user is handled, as that user: configuration, `.forward`, procmailrc, mailbox, state directory, and whether
-//! the administrator is somebody else.
+//! Checks how the mail of one user is handled, as that user: configuration, `.forward`, procmailrc, mailbox, state
+//! directory, and whether the administrator is somebody else.
 
 mod admin;
 pub mod mail_files;

@@ -1,9 +1,9 @@
-//! What the last look at a mailbox found, so that the next reads only what came since: numbers up to the last message, and that
-//! message apart, which may have been on its way into the mailbox at the time.
+//! What the last look at a mailbox found, so that the next reads only what came since. The last message is kept apart
+//! from the numbers: it may have been on its way into the mailbox.
 //!
-//! It is believed whole only while nothing about the file has changed, and as the beginning of more only while the file is the same and
-//! the first bytes and those before the last message are. A mail client that rewrites flags in place, in a mailbox that has also grown since, can
-//! deceive it about what was read; `--fresh` begins anew.
+//! It is believed whole only while nothing about the file has changed. As the beginning of more it is believed while
+//! the first bytes, and those before the last message, are the same. A mail client that rewrites flags in place, in a
+//! mailbox that has also grown since, can deceive it about what was read; `--fresh` begins anew.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

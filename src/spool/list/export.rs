@@ -1,4 +1,5 @@
-//! What was found, for programs: one JSON object a line, or metrics in Prometheus' text format. Keys, metrics and labels are a promise.
+//! What was found, for programs: one JSON object a line, or metrics in Prometheus' text format. Keys, metrics and
+//! labels are a promise.
 
 use std::borrow::Cow;
 use std::io::{self, Write};

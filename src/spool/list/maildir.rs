@@ -1,5 +1,5 @@
-//! Looks at one Maildir: by names and flags, which takes a moment however much mail there is; and at what its messages are where that is asked
-//! for. Nothing is remembered of it, and nothing changes.
+//! Looks at one Maildir by names and flags, which takes a moment however much mail there is. Where that is asked for,
+//! it looks at what its messages are. Nothing is remembered of it, and nothing changes.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! `spoolguard spool list`: says of every mailbox how large it is, what it holds, why it grows and what helps, and of everything else
-//! in the spool directory what is wrong with it. Changes nothing but its own memory of the last look.
+//! `spoolguard spool list`: says of every mailbox how large it is, what it holds, why it grows and what helps. Of
+//! everything else in the spool directory it says what is wrong with it. Changes only its memory of the last look.
 //!
 //! Here is what is asked and in which order it is answered; how it is found out and shown is in the files beside.
 

@@ -23,7 +23,8 @@ use crate::sys::user_directory::Directory;
 /// Where Maildirs of virtual users lie below the spool directory: `vhosts/DOMAIN/USER/Maildir`.
 const MAILDIRS_BELOW: u32 = 3;
 
-/// What the mailbox had no room for. The directory of another user is not looked into: only the length of a file in it is asked for.
+/// What the mailbox had no room for. The directory of another user is not looked into: only a file's length is asked
+/// for.
 pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) -> Option<RowProblem> {
     let account = Account {
         home: home.map(Path::to_owned).or_else(|| account.home.clone()),

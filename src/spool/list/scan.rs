@@ -1,5 +1,5 @@
-//! Looks at one mailbox: all of it, or only what came since the last look. Takes no lock: what is read may change meanwhile, and then
-//! the numbers are those of a moment, which is said; nothing is done with them but to show them, and a lock would hold deliveries up.
+//! Looks at one mailbox: all of it, or only what came since the last look. Takes no lock, which would hold deliveries
+//! up. What is read may change meanwhile: then the numbers are those of a moment, and the list says so.
 
 use std::fs::File;
 use std::io;
@@ -24,8 +24,8 @@ use crate::sys::deadline::{self, ReadLimit};
 use crate::sys::file_stamp::FileStamp;
 use crate::sys::read_at::ReadAt;
 
-/// As much of each message as is judged. Rules look at no more of a text than this, and so does the search for a status part; what lies
-/// further on changes the verdict only where a report quotes our own mark that deep.
+/// As much of each message as is judged. Rules look at no more of a text than this, and so does the search for a status
+/// part. What lies further on matters only where a report quotes our own mark that deep.
 pub const JUDGED_BYTES: usize = 64 << 10;
 
 /// For how long one mailbox is looked at. Whoever has so much mail is named, and the others follow.

@@ -1,5 +1,5 @@
-//! Looks at everything in a spool directory: the mailboxes with as many threads as there are processors, the largest first. What cannot
-//! be read is handed out with the reason, and the others follow all the same.
+//! Looks at everything in a spool directory: the mailboxes with as many threads as there are processors, the largest
+//! first. What cannot be read is handed out with the reason, and the others follow all the same.
 
 use std::cmp::Reverse;
 use std::io::{self, IsTerminal};

@@ -1,5 +1,6 @@
-//! Puts archived messages back into a Maildir: those that are not there, into `cur/`, with flags and dates. Run again after a kill, nothing
-//! comes twice: what is there is told by content, flags left out. Two runs at once are kept apart by `MaintenanceLock`.
+//! Puts archived messages back into a Maildir: those that are not there, into `cur/`, with flags and dates. Run again
+//! after a kill, nothing comes twice: what is there is told by content, flags left out. `MaintenanceLock` keeps two
+//! runs apart.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! What a mailbox holds, message by message, kept up to date while mail comes in. When something else happens to the mailbox than that
-//! it grows, all that was known is void, and it says so.
+//! What a mailbox holds, message by message, kept up to date while mail comes in. When something else happens to the
+//! mailbox than that it grows, all that was known is void, and it says so.
 
 use std::fs::File;
 use std::io;
@@ -25,8 +25,8 @@ const LINE_BYTES: u64 = 1024;
 pub enum Sameness<'a> {
     /// Byte for byte, and as many as are offered.
     Each,
-    /// What their writer wrote is the same, and the mailbox holds it once, however often it is offered. What lies in these parts of the
-    /// mailbox is about to go, and counts for nothing.
+    /// What their writer wrote is the same, and the mailbox holds it once, however often it is offered. What lies in
+    /// these parts of the mailbox is about to go, and counts for nothing.
     Once(&'a Ranges),
 }
 
@@ -34,8 +34,8 @@ pub enum Sameness<'a> {
 #[derive(Debug)]
 pub struct Known<'a> {
     sameness: Sameness<'a>,
-    /// What is there to be found: where as many are wanted as are offered, what was not found yet. What was put back for an offer was
-    /// found by it, and is not even added.
+    /// What is there to be found: where as many are wanted as are offered, what was not found yet. What was put back
+    /// for an offer was found by it, and is not even added.
     mail: Hashes,
     messages: u64,
     stamp: Option<Stamp>,
@@ -124,8 +124,8 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Learns what came since the last look, or at the first one all there is, if that is no more than `most_bytes`; not to the end
-    /// when `is_over` says so before.
+    /// Learns what came since the last look, or at the first one all there is, if that is no more than `most_bytes`.
+    /// Stops when `is_over` says so.
     pub fn catch_up(&mut self, file: &File, most_bytes: u64, is_over: impl Fn() -> bool) -> io::Result<Since> {
         if self.stamp.is_none() {
             refuse_holes(file)?;

@@ -1,5 +1,5 @@
-//! The end of an mbox that messages are put behind: a part of one that a killed run left, the empty line that is missing, and the times by
-//! which shells and mail clients tell new mail.
+//! The end of an mbox that messages are put behind. A killed run may have left a part of one there, or no empty line.
+//! By the file's times shells and mail clients tell new mail.
 
 use std::fs::{File, FileTimes};
 use std::os::unix::fs::FileExt;
@@ -48,7 +48,7 @@ pub(super) fn has_new_mail(file: &File) -> bool {
     times.is_ok_and(|(bytes, modified, accessed)| bytes > 0 && modified > accessed)
 }
 
-/// Makes it look read: what came back was read before. A mailbox that then still looks as if there were new mail harms nobody.
+/// Makes it look read: what came back was read before. A mailbox that still looks as if mail had come harms nobody.
 pub(super) fn look_read(file: &File) {
     if let Ok(modified) = file.metadata().and_then(|stat| stat.modified()) {
         let _ = file.set_times(FileTimes::new().set_accessed(modified).set_modified(modified));

@@ -1,10 +1,10 @@
 //! Puts archived messages back into a mailbox: those that are not there, byte for byte, at its end.
 //!
-//! What is there is told by content, and looked at again under the lock before each batch is written, so that it may be run again after a
-//! kill, or twice at once, and nothing comes twice. Batches are small, and synced: a delivery that waits for the lock waits for one
-//! of them. When a batch cannot be written, the mailbox is as it was before that batch. A part of a message that a killed run left is
-//! cut off by the next run that locks the mailbox (`mailbox/intent.rs`), or, where the file system knows no attributes, when that message
-//! is put back as a whole.
+//! What is there is told by content, and looked at again under the lock before each batch is written. So nothing comes
+//! twice, even after a kill, or when two runs are at it. Batches are small, and synced: a delivery that waits for the
+//! lock waits for one of them. When a batch cannot be written, the mailbox is as it was before that batch. The next run
+//! that locks the mailbox cuts off a part of a message that a killed run left (`mailbox/intent.rs`). Where the file
+//! system knows no attributes, it is cut off when that message is put back as a whole.
 
 pub mod into_maildir;
 pub mod known;
@@ -105,7 +105,7 @@ impl<'a> Merge<'a> {
         Stop::Failed(Error::io("read", self.target.path, e).class(Category::Mailbox))
     }
 
-    /// Reads the mailbox without a lock: however large it is, no delivery waits. What came since another look has to be read by `until`.
+    /// Reads the mailbox without a lock: however large it is, no delivery waits. What came since is read by `until`.
     fn look(&mut self, until: Option<Instant>) -> Result<(), Stop> {
         let Some(file) = open_existing(self.target.path, self.target.plan.owner)? else {
             return Ok(());

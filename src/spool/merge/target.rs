@@ -1,4 +1,4 @@
-//! Where archived messages are put back, how much may be there, and what became of them: what an mbox and a Maildir have in common.
+//! Where archived messages are put back, how much may be there, and what became of them, for mboxes and Maildirs.
 
 use std::io;
 use std::path::Path;

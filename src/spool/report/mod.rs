@@ -1,5 +1,5 @@
-//! What `archive` and `sweep` print: lines for people, or one JSON object a line. Keys are a promise. What is said beside the result goes
-//! to standard error where the result is for programs.
+//! What `archive` and `sweep` print: lines for people, or one JSON object a line. Keys are a promise. What is said
+//! beside the result goes to standard error where the result is for programs.
 
 mod json;
 mod text;

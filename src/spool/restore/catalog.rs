@@ -1,4 +1,5 @@
-//! `spoolguard spool restore --list`: what is in an archive, one line a message. Whatever a message says is escaped and shortened.
+//! `spoolguard spool restore --list`: what is in an archive, one line a message. What messages say is escaped and
+//! shortened.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -51,7 +52,7 @@ impl CatalogEntry<'_> {
         Some(decoded_value(&field, None).into_owned())
     }
 
-    /// The day and time of the separator line, else of the `Date` field, as RFC 3339 writes it, without the zone that nobody knows.
+    /// The day and time of the separator line, else of the `Date` field, as RFC 3339 writes it, without a zone.
     pub fn date(&self) -> Option<String> {
         let moment = Moment::from_seconds(self.message.delivered_at()?);
         let mut text = moment.to_rfc3339()?;

@@ -1,5 +1,5 @@
-//! Where an archived mailbox goes back to: the mailbox that the command line names, or the one of the user it was. What an archive says
-//! chooses among the mailboxes of the spool directory, and can name no other place.
+//! Where an archived mailbox goes back to: the mailbox that the command line names, or the one of the user it was. What
+//! an archive says chooses among the mailboxes of the spool directory, and can name no other place.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -123,7 +123,7 @@ fn of_user(user: &str, config: &Config) -> Result<RestoreTarget, Error> {
             account,
         });
     }
-    // A name that the system does not know has a virtual mailbox, if it has one, and whoever has that file has all of them.
+    // A name that the system does not know has a virtual mailbox, if it has one, and who has that file has them all.
     match path.symlink_metadata() {
         Ok(stat) => Ok(RestoreTarget {
             store,

@@ -1,5 +1,5 @@
-//! Which archived messages are meant: by day, writer and Message-ID. Days are those of the separator lines, which most programs write in
-//! the local time of their host; they are compared as they stand there.
+//! Which archived messages are meant: by day, writer and Message-ID. Days are those of the separator lines, which most
+//! programs write in the local time of their host; they are compared as they stand there.
 
 use time::{Date, Month, Time};
 

@@ -1,5 +1,5 @@
-//! `spoolguard spool restore`: puts archived mail back, or lists it. An archive is read to its end before anything is put back from it: of
-//! one that is damaged nothing is. One archive that fails does not stop the others.
+//! `spoolguard spool restore`: puts archived mail back, or lists it. An archive is read to its end before anything is
+//! put back from it: of one that is damaged nothing is. One archive that fails does not stop the others.
 
 pub mod catalog;
 pub mod destination;
@@ -38,7 +38,7 @@ use crate::spool::restore::report::{RestoreLine, RestoreSum, mailbox_text, room_
 use crate::sys::deadline;
 use crate::sys::dirs::{go_without_links, parent_of};
 
-/// Runs the command: 0 when all that was meant is in its mailbox, 1 when some is not, 64 when nobody can tell what is meant.
+/// Runs the command: 0 when all that was meant is in its mailbox, 1 when some is not, 64 when the meaning is unclear.
 pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
     let pick = match Pick::read(selection) {
         Ok(pick) => pick,
@@ -83,8 +83,8 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
     run.status
 }
 
-/// The same selection, with the mailbox named by its place in its directory, where this is root: somebody else may own a part of the path, and put
-/// a link there at any time.
+/// The same selection, with the mailbox named by its place in its directory, where this is root. Somebody else may own
+/// a part of the path, and put a link there at any time.
 fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
     let store = selection.mailbox.as_ref().filter(|_| Uid::effective().is_root());
     let Some((store, mailbox)) = store.and_then(|store| Some((store, store.path()?))) else {

@@ -1,5 +1,5 @@
-//! Puts the messages of one archived mailbox back: into an mbox or a Maildir, within the quota, begun again when a mail client rewrites it
-//! meanwhile.
+//! Puts the messages of one archived mailbox back: into an mbox or a Maildir, within the quota, begun again when a mail
+//! client rewrites it meanwhile.
 
 use std::fs::File;
 use std::io;
@@ -46,7 +46,8 @@ pub(super) struct RestoredMail {
 }
 
 impl PutBack<'_> {
-    /// Puts back what was asked for; nothing where mail cannot be put back at all. What failed at last comes with what was done before.
+    /// Puts back what was asked for; nothing where that is impossible. What failed at last comes with what was done
+    /// before.
     pub(super) fn run(
         &self,
         archive: &Path,

@@ -1,7 +1,7 @@
 //! Why does a mailbox grow, and what helps? One sentence and one remedy, from the numbers of a survey.
 //!
-//! A loop and its reports come first: they are what somebody has to mend. Then what makes up half of the mailbox, then whether its
-//! owner reads at all. Where nothing stands out, nothing is said.
+//! A loop and its reports come first: they are what somebody has to mend. Then what makes up half of the mailbox, then
+//! whether its owner reads at all. Where nothing stands out, nothing is said.
 
 use std::fmt;
 

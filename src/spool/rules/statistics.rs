@@ -1,6 +1,6 @@
-//! What a mailbox holds: numbers that grow message by message. Memory does not grow with the mailbox, so the rarer senders of a
-//! large one are forgotten on the way, and of two equal messages far apart the second may not be known again: what bloats a
-//! mailbox is neither rare nor far apart.
+//! What a mailbox holds: numbers that grow message by message. Memory does not grow with the mailbox. The rarer senders
+//! of a large one are forgotten on the way. Of two equal messages far apart, the second may not be known again. What
+//! bloats a mailbox is neither rare nor far apart.
 
 use std::collections::{BTreeMap, HashMap};
 

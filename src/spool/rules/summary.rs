@@ -1,4 +1,5 @@
-//! What is kept of one message for a survey of its mailbox: what it is, who wrote it, what it is about, whether it was read.
+//! What is kept of one message for a survey of its mailbox: what it is, who wrote it, what it is about, whether it was
+//! read.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,8 @@ use crate::message::address::Address;
 use crate::message::text::decoded_value;
 use crate::message::{Field, Message};
 
-/// What sort of mail a message is, going by what bloats mailboxes: the verdict, and of ordinary mail whether a machine sent it to many.
+/// What sort of mail a message is, going by what bloats mailboxes: the verdict, and of ordinary mail whether a machine
+/// sent it to many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MailKind {
     /// It has been here before.

@@ -1,4 +1,4 @@
-//! The Postfix policy protocol and the filter protocol of OpenSMTPD: what a request asks, and how an answer is written. Pure.
+//! The policy protocol of Postfix and the filter protocol of OpenSMTPD: requests and answers. Pure.
 
 pub mod line;
 pub mod opensmtpd;

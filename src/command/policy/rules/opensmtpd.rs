@@ -1,5 +1,5 @@
-//! The filter protocol of OpenSMTPD (smtpd-filters(7)), as far as recipients and null senders need it. The size of a message is not told at
-//! this stage.
+//! The filter protocol of OpenSMTPD (smtpd-filters(7)), as far as recipients and null senders need it. The size of a
+//! message is not told at this stage.
 
 use crate::message::address::Address;
 

@@ -1,5 +1,5 @@
-//! The policy protocol of Postfix (SMTPD_POLICY_README): `name=value` lines, ended by an empty line. Each empty line, and an end of input
-//! within a request, gets one answer. A request that cannot be understood gets DUNNO.
+//! The policy protocol of Postfix (SMTPD_POLICY_README): `name=value` lines, ended by an empty line. Each empty line,
+//! and an end of input within a request, gets one answer. A request that cannot be understood gets DUNNO.
 
 use crate::command::policy::rules::RoomQuestion;
 use crate::command::policy::rules::line::{LineBuffer, ProtocolLine};
@@ -52,7 +52,7 @@ struct Attributes {
 }
 
 impl RequestReader {
-    /// Takes bytes up to the end of a request. Returns how many were taken, and the request where its end was among them.
+    /// Takes bytes up to the end of a request. Returns how many were taken, and a request that ended.
     pub fn take(&mut self, bytes: &[u8]) -> (usize, Option<PostfixRequest>) {
         let mut taken = 0;
         while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {

@@ -1,5 +1,6 @@
-//! Finds the messages that were kept for a destination, in the mailbox or in the overflow. To show them, it looks without a lock. Before one
-//! is taken off the list as gone, or is sent, it looks while nobody moves or rewrites anything.
+//! Finds the messages that were kept for a destination, in the mailbox or in the overflow. To show them, it looks
+//! without a lock. Before one is taken off the list as gone, or is sent, it looks while nobody moves or rewrites
+//! anything.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -99,8 +100,8 @@ fn read_alone(mut file: File) -> io::Result<MessageBuffer> {
     MessageBuffer::collect(|to| io::copy(&mut file, to).map(drop))
 }
 
-/// Finds the messages that wait on `list` in the mailbox, and in what took its overflow. Takes no lock: what is moved in this moment may
-/// be missing.
+/// Finds the messages that wait on `list` in the mailbox, and in what took its overflow. Takes no lock: what is moved
+/// in this moment may be missing.
 pub fn find_copies(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
     let mut places = HashMap::new();
     for path in mboxes(run) {
@@ -135,7 +136,8 @@ pub(super) fn find_locked(run: &Run, list: &KeptList) -> Result<HashMap<String, 
     Ok(places)
 }
 
-/// The overflow and the user's mbox, in this order: what comes back from the overflow is in the mailbox before it leaves the overflow.
+/// The overflow and the user's mbox, in this order: what comes back from the overflow is in the mailbox before it
+/// leaves the overflow.
 fn mboxes(run: &Run) -> impl Iterator<Item = PathBuf> {
     let overflow = overflow::overflow_path(run);
     overflow.into_iter().chain(run.store.mbox().map(Path::to_owned))
@@ -198,7 +200,8 @@ fn find_in_maildir(
     Ok(())
 }
 
-/// Tells whether a message of this id may be the one that was kept. Most have other ids, and are not looked at any further.
+/// Tells whether a message of this id may be the one that was kept. Most have other ids, and are not looked at any
+/// further.
 fn may_be(id: Option<&str>, entry: &KeptMessage) -> bool {
     id.is_none_or(|id| entry.key.starts_with(id) || !entry.key.starts_with("id:"))
 }
@@ -269,15 +272,16 @@ fn is(key: &MessageKey, kept: &str) -> bool {
     key.to_string() == kept || (!kept.starts_with("id:") && key.text == kept)
 }
 
-/// Of a message that is so large the length is part of the text, in bytes. A mailbox may end it with a line that it did not have.
+/// Of a message that is so large the length is part of the text, in bytes. A mailbox may end it with a line that it did
+/// not have.
 const LARGE_BYTES: u64 = 200 << 10;
 
 fn has_id_of(key: &MessageKey, kept: &str) -> bool {
     key.id.is_some() && key.id.as_deref() == split_halves(kept).0
 }
 
-/// Reads the message that is about to be sent, while nobody changes it: at the place where it was seen, else wherever it moved to. None
-/// where it is gone.
+/// Reads the message that is about to be sent, while nobody changes it: at the place where it was seen, else wherever
+/// it moved to. None where it is gone.
 ///
 /// # Errors
 /// When it cannot be read, or its mailbox cannot be locked.

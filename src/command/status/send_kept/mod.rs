@@ -1,9 +1,9 @@
-//! `spoolguard status --send-kept`: sends on what was kept for one destination, each message once, oldest first. The mailbox keeps its
-//! copies.
+//! `spoolguard status --send-kept`: sends on what was kept for one destination, each message once, oldest first. The
+//! mailbox keeps its copies.
 //!
-//! A run of its own sends each message, and notes what came of it. A kill of the command does not end that run; the next command waits for
-//! it, and sees what it did. Only a kill of that run itself, between sending and noting, leaves the outcome open. Then the message is sent
-//! again: one too many is better than one too few.
+//! A run of its own sends each message, and notes what came of it. A kill of the command does not end that run; the
+//! next command waits for it, and sees what it did. Only a kill of that run itself, between sending and noting, leaves
+//! the outcome open. Then the message is sent again: one too many is better than one too few.
 
 pub mod copies;
 pub mod moved;

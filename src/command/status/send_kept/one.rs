@@ -20,8 +20,8 @@ use crate::mailbox::quoting::{self, LineQuoting};
 use crate::message::Message;
 use crate::sys::message_buffer::MessageBuffer;
 
-/// Sends one message, and notes what came of it: the run that the command starts for each. `one` names it: its key, its place and its length
-/// there, and the file.
+/// Sends one message, and notes what came of it: the run that the command starts for each. `one` names it: its key, its
+/// place and its length there, and the file.
 ///
 /// # Errors
 /// When it cannot be sent now.
