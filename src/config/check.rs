@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::config::destinations::MOST_BURST;
 use crate::config::value::Age;
 use crate::config::{Config, ForwardSender, MOST_PER_HOUR, Over};
 
@@ -16,15 +17,18 @@ const LONGEST_AGAIN_AFTER: Age = Age::seconds(6 * 24 * 60 * 60);
 const SHORTEST_VALID: Age = Age::seconds(24 * 60 * 60);
 const LONGEST_VALID: Age = Age::seconds(1000 * 24 * 60 * 60);
 
+/// The longest length of time that the state of a destination goes by: a year, so that times stay in the calendar.
+const LONGEST_AGE: Age = Age::seconds(365 * 24 * 60 * 60);
+
 /// What is expected of whoever is the administrator.
 const EXPECTED_ADMIN: &str = "expected one address (for two people, that of an alias), or the absolute path of an mbox";
 
 /// What is wrong: each key, with what was expected.
 #[derive(Default)]
-pub(super) struct Faults(Vec<(&'static str, String)>);
+struct Faults(Vec<(&'static str, String)>);
 
 impl Faults {
-    pub(super) fn add_unless(&mut self, is_right: bool, key: &'static str, expected: impl Into<String>) {
+    fn add_unless(&mut self, is_right: bool, key: &'static str, expected: impl Into<String>) {
         if !is_right {
             self.0.push((key, expected.into()));
         }
@@ -43,7 +47,7 @@ impl Config {
             let expected = format!("\"{name}\" is neither a key nor a table of keys");
             faults.add_unless(is_known(name), "users_may_set", expected);
         }
-        self.destinations.check(&mut faults);
+        self.check_destinations(&mut faults);
         self.check_quota(&mut faults);
         faults.0
     }
@@ -102,6 +106,31 @@ impl Config {
         faults.add_unless(is_remembered, "forward.duplicate_window", expected);
         let expected = format!("expected at most {MOST_PER_HOUR}, or 0 for any number");
         faults.add_unless(self.digest.per_hour <= MOST_PER_HOUR, "digest.per_hour", expected);
+    }
+
+    /// The same for the state of destinations.
+    fn check_destinations(&self, faults: &mut Faults) {
+        let of = &self.destinations;
+        for (key, age) in [
+            ("destinations.forget_after", of.forget_after),
+            ("destinations.probe", of.probe),
+            ("destinations.probe_max", of.probe_max),
+            ("destinations.quiet", of.quiet),
+            ("destinations.quiet_slow", of.quiet_slow),
+        ] {
+            let is_right = (Age::seconds(1)..=LONGEST_AGE).contains(&age);
+            faults.add_unless(is_right, key, "expected at least 1s and at most 365d");
+        }
+        let expected = format!("expected at most probe_max, {}", of.probe_max);
+        faults.add_unless(of.probe <= of.probe_max, "destinations.probe", expected);
+        let expected = "expected 1 to 1000; suspend = false switches it off";
+        faults.add_unless((1..=1000).contains(&of.threshold), "destinations.threshold", expected);
+        let is_remembered = usize::try_from(of.burst).is_ok_and(|burst| (1..=MOST_BURST).contains(&burst));
+        faults.add_unless(
+            is_remembered,
+            "destinations.burst",
+            format!("expected 1 to {MOST_BURST}"),
+        );
     }
 
     /// Behind LMTP the server has the quota: nothing there is ours to measure.

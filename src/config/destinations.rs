@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::check::Faults;
 use crate::config::value::Age;
 
 /// The `[destinations]` table.
@@ -32,35 +31,6 @@ pub const MOST_BURST: usize = 20;
 
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
-
-/// The longest length of time that the state of a destination goes by: a year, so that times stay in the calendar.
-const LONGEST_AGE: Age = Age::seconds(365 * 24 * 60 * 60);
-
-impl SuspensionSettings {
-    /// Looks for what the types cannot say.
-    pub(super) fn check(&self, faults: &mut Faults) {
-        for (key, age) in [
-            ("destinations.forget_after", self.forget_after),
-            ("destinations.probe", self.probe),
-            ("destinations.probe_max", self.probe_max),
-            ("destinations.quiet", self.quiet),
-            ("destinations.quiet_slow", self.quiet_slow),
-        ] {
-            let is_right = (Age::seconds(1)..=LONGEST_AGE).contains(&age);
-            faults.add_unless(is_right, key, "expected at least 1s and at most 365d");
-        }
-        let expected = format!("expected at most probe_max, {}", self.probe_max);
-        faults.add_unless(self.probe <= self.probe_max, "destinations.probe", expected);
-        let expected = "expected 1 to 1000; suspend = false switches it off";
-        faults.add_unless((1..=1000).contains(&self.threshold), "destinations.threshold", expected);
-        let is_remembered = usize::try_from(self.burst).is_ok_and(|burst| (1..=MOST_BURST).contains(&burst));
-        faults.add_unless(
-            is_remembered,
-            "destinations.burst",
-            format!("expected 1 to {MOST_BURST}"),
-        );
-    }
-}
 
 impl Default for SuspensionSettings {
     fn default() -> Self {
