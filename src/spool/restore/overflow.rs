@@ -1,7 +1,9 @@
-//! `spool restore --overflow`: puts what lies in the overflow back into the user's mailbox, oldest first, as far as there is room.
+//! `spool restore --overflow`: puts what lies in the overflow back into the user's mailbox, oldest first, as far as it
+//! fits.
 //!
-//! The overflow stays locked meanwhile, and a message leaves it only when it is in the mailbox and synced. Killed in between, the next run
-//! finds the message in the mailbox, and takes it out of the overflow without putting it back once more.
+//! The overflow stays locked meanwhile, and a message leaves it only when it is in the mailbox and synced. Killed in
+//! between, the next run finds the message in the mailbox, and takes it out of the overflow without putting it back
+//! once more.
 
 use crate::deliver::{self, access, overflow};
 use std::io;
@@ -189,7 +191,8 @@ fn ended(part: &OverflowPart) -> Status {
     if part.stay == 0 { Status::Done } else { Status::Wrong }
 }
 
-/// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
+/// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put
+/// there takes none.
 fn put_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
     if !run.store.can_be_read() {
         return hand_back(run, look, mode);
@@ -221,7 +224,8 @@ fn put_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, E
     Err(Error::new(Category::Mailbox, "put back into", path.display(), cause))
 }
 
-/// Hands the first messages to the LMTP server, up to one that it has no room for. A rehearsal counts them all, and says so.
+/// Hands the first messages to the LMTP server, up to one that it has no room for. A rehearsal counts them all, and
+/// says so.
 fn hand_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
     let (mut part, mut is_full) = (OverflowPart::default(), false);
@@ -297,8 +301,8 @@ fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<Overflow
     Ok(part)
 }
 
-/// The same for a mailbox that is no mbox. The notes on what is put there go when the run is over: a killed run's next one finds by them what
-/// it has put there.
+/// The same for a mailbox that is no mbox. The notes on what is put there go when the run is over: a killed run's next
+/// one finds by them what it has put there.
 fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
     let limit = run.store.limit(run);
     let usage = run.store.usage(run, limit)?;
