@@ -50,7 +50,9 @@ pub const FULL: &[&str] = &[
 ];
 
 /// Units of size: of a mailbox it is full, of anything else the message is too large.
-pub const UNITS: &[&str] = &["megabyte", "gigabyte", "mb ", "gb ", "mib ", "gib ", "мб ", "гб "];
+pub const UNITS: &[&str] = &[
+    "megabyte", "gigabyte", "kb ", "mb ", "gb ", "tb ", "kib ", "mib ", "gib ", "tib ", "мб ", "гб ",
+];
 
 /// The message is too large.
 #[rustfmt::skip]
@@ -271,6 +273,7 @@ pub const LATER: &[&str] = &[
     "bazy danych", "базы данн", "база данн", "veri taban", "データベース", "数据库", "데이터베이스", "pflege", "chwilow", "su anda", "just nu",
     "for tillfallet", "at the moment", "後ほど",
     // Load
+    "an hour", "hours ",
     "congest", "hoher last", "hohe last", "belast", "нагрузк", "навантажен", "asiri yuk", "yuksek yuk", "zatez", "zatiz", "obciaz",
     "haute charge", "forte charge", "carico", "負荷", "负载", "负荷", "부하", "集中して", "gestoord", "storing", "storung",
     "migra", "in progress", "right now", "at present", "offline", "backup runs", "read only", "not reachable", "cluster ",

@@ -111,7 +111,7 @@ impl Wording {
         while let Some(c) = chars.next() {
             if c.is_alphanumeric() {
                 let starts = before.is_lowercase() && c.is_uppercase();
-                if starts {
+                if starts || before.is_ascii_digit() && is_unit(c, chars.clone()) {
                     self.plain.push(' ');
                 }
                 if c.is_ascii() {
@@ -126,6 +126,12 @@ impl Wording {
                     chars.next();
                     self.plain.pop();
                     self.plain.push_str(" not ");
+                } else if c == '%'
+                    && before.is_ascii_digit()
+                    && !chars.peek().is_some_and(|next| next.is_alphanumeric())
+                {
+                    // `102%` is about a limit; `user%host` is an address of old.
+                    self.plain.push_str(" percent ");
                 } else if is_mark(c) && !self.plain.ends_with(' ') {
                     self.plain.push(' ');
                 }
@@ -330,6 +336,13 @@ impl Wording {
     }
 }
 
+/// Tells whether `first` and the letters behind it are a unit of size: `15GB` is two words.
+fn is_unit(first: char, rest: impl Iterator<Item = char>) -> bool {
+    let letters = core::iter::once(first).chain(rest).take_while(|c| c.is_alphanumeric());
+    let unit: String = letters.flat_map(char::to_lowercase).take(4).collect();
+    UNITS.iter().any(|known| known.trim_end() == unit)
+}
+
 /// Tells whether `word` is an address, a URL, a host name, an IP address or a status code. `RESOLVER.ADR.RecipientNotFound` and the seam
 /// of two sentences are words.
 fn is_name(word: &str) -> bool {
@@ -384,6 +397,9 @@ mod tests {
             ("550 Postfach uebervoll", Topic::Full),
             ("552 38 MB cannot go through", Topic::Size),
             ("552 the mailbox holds 38 MB", Topic::Full),
+            ("552 the mailbox holds 38MB", Topic::Full),
+            ("550 account at 102%", Topic::Full),
+            ("550 no such user: x%c", Topic::Missing),
             ("550 body hash did not verify", Topic::Unsaid),
             ("550 cannot verify x@c.test", Topic::Later),
             ("550 AS64500 for all recipients", Topic::Client),
