@@ -1,5 +1,5 @@
-//! Is this an automatic answer: vacation and the like? By its own word (RFC 3834 section 5), by the marks of older programs,
-//! by its subject.
+//! Is this an automatic answer: vacation and the like? By its own word (RFC 3834 section 5), by the marks of older
+//! programs, by its subject.
 
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::patterns::auto_reply::{SubjectHint, find_auto_reply_subject, says_away};
@@ -53,9 +53,9 @@ pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
     markers
 }
 
-/// Two signs of a machine that answers, whatever the language: the null sender or a field for machines, and that it answers a message under
-/// a subject of its own or says that somebody is away. People's mail programs write none of the first sort, and few machines that only
-/// notify have one of the second.
+/// Two signs of a machine that answers, whatever the language. One is the null sender or a field for machines. The
+/// other is a subject of its own above an answer, or one that says that somebody is away. People's mail programs write
+/// none of the first sort, and few machines that only notify have one of the second.
 pub fn find_signs(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Marker>) -> Option<[Marker; 2]> {
     let (subject, answered) = strip_prefixes(subject);
     if answered || head.list.is_some() {

@@ -1,5 +1,5 @@
-//! The names in a body that make its parts worth reading, found in one walk over its hyphens: base64 has none, and prose has few.
-//! Says where a name stands; what that means is left to whoever asks.
+//! The names in a body that make its parts worth reading, found in one walk over its hyphens: base64 has none, and
+//! prose has few. Says where a name stands; what that means is left to whoever asks.
 
 /// Which names stand anywhere in a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -120,7 +120,8 @@ impl<'a> HeaderScan<'a> {
         }
     }
 
-    /// Fields that only one kind of mail carries: where they are noted, the words of which one must stand there (or none), and who writes them.
+    /// Fields that only one kind of mail carries. Each has where it is noted, the words of which one must stand there
+    /// (or none), and who writes it.
     #[rustfmt::skip]
     fn take_mark(&mut self, name: &[u8], field: Field<'a>) {
         let (slot, words, why) = match name {

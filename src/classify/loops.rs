@@ -1,5 +1,5 @@
-//! Has this message been here before? Our own `X-Loop`, our address twice in `Delivered-To`, one hop again and again among
-//! `Received`, and too many hops.
+//! Has this message been here before? Our own `X-Loop`, our address twice in `Delivered-To`, one hop again and again
+//! among `Received`, and too many hops.
 
 use core::net::IpAddr;
 
@@ -7,7 +7,8 @@ use crate::classify::verdict::Marker;
 use crate::message::Field;
 use crate::message::address::{Address, OwnAddresses};
 
-/// How many times one (from, by) pair may stand among the `Received` fields before it is a loop. Honest mail has two at most.
+/// How many times one (from, by) pair may stand among the `Received` fields before it is a loop. Honest mail has two at
+/// most.
 const SAME_HOP_LIMIT: usize = 3;
 
 /// The same for hops inside one host: content filters and list servers hand a message to themselves several times.
@@ -21,7 +22,8 @@ pub fn is_trace(field: &Field<'_>) -> bool {
     ["Received", "X-Loop", "Delivered-To"].iter().any(|name| field.is(name))
 }
 
-/// All marks of a loop that the message's own header shows; `fields` are those that may, `hosts` the names of this host.
+/// All marks of a loop that the message's own header shows; `fields` are those that may, `hosts` the names of this
+/// host.
 pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max_hops: usize) -> Vec<Marker> {
     let mut markers = Vec::new();
     // Only the user's own address counts: lists put theirs into `X-Loop` too.
@@ -57,9 +59,9 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max
     markers
 }
 
-/// The own address that stands twice in `Delivered-To`. `a+lists@` delivered on to `a@`, or one own address to another, is no loop: the
-/// same address is, where the message came from another host in between. getmail and fetchmail deliver once more what was delivered, and a
-/// host that hands on by LMTP does so to itself.
+/// The own address that stands twice in `Delivered-To`. `a+lists@` delivered on to `a@`, or one own address to another,
+/// is no loop. The same address is, where the message came from another host in between. getmail and fetchmail deliver
+/// once more what was delivered. A host that hands on by LMTP does so to itself.
 fn delivered_again(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String]) -> Option<String> {
     let is_delivery = |field: &&Field<'_>| field.is("Delivered-To");
     if fields.iter().filter(is_delivery).take(2).count() < 2 {
@@ -90,8 +92,8 @@ fn delivered_again(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String]) -
     None
 }
 
-/// Tells whether a `Received` value is about a hop inside this host: a local submission, a filter, a delivery to itself. What a host
-/// calls itself is not believed where its address says something else.
+/// Tells whether a `Received` value is about a hop inside this host: a local submission, a filter, a delivery to
+/// itself. What a host calls itself is not believed where its address says something else.
 pub fn is_inside(value: &[u8], hosts: &[String]) -> bool {
     let Some(hop) = Hop::read(value) else {
         // `(qmail 1 invoked by uid 89)` is; `(qmail 1 invoked from network)` comes with a field that names the host.
@@ -109,8 +111,9 @@ pub fn is_inside(value: &[u8], hosts: &[String]) -> bool {
     }
 }
 
-/// Tells whether a `Received` value is about a message that came from another host by SMTP: not fetched by POP or IMAP, not handed on by
-/// LMTP, not inside this host. Fields that name no protocol are of old MTAs, and count.
+/// Tells whether a `Received` value is about a message that came from another host by SMTP. What was fetched by POP or
+/// IMAP, handed on by LMTP, or stayed inside this host did not. Fields that name no protocol are of old MTAs, and
+/// count.
 pub fn is_smtp_hop(value: &[u8], hosts: &[String]) -> bool {
     let protocol = protocol(value).to_ascii_lowercase();
     let names_smtp = protocol.contains("smtp") || protocol.is_empty() || protocol.contains("http");
@@ -259,8 +262,9 @@ impl<'a> Hop<'a> {
     }
 }
 
-/// Tells whether a hop leads from a host to itself: by its names, by the address in the comment that the receiving side writes, or because
-/// a content filter hands the message back. Filters call themselves what they like, and reinject through ports of their own.
+/// Tells whether a hop leads from a host to itself. Its names say so, the address in the receiving side's comment, or a
+/// content filter that hands the message back. Filters call themselves what they like, and reinject through ports of
+/// their own.
 fn stays_inside(from: &[u8], by: &[u8], value: &[u8]) -> bool {
     const FILTERS: [&[u8]; 14] = [
         b"filterd",   // Proofpoint

@@ -70,8 +70,9 @@ pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
     }
 }
 
-/// Is this one of our own notices? Anybody can write its mark, so it counts only on what never left this host: the null sender, a
-/// daemon's name, and no hop from anywhere else. Whatever a stranger sends has such a hop: the MTA that took it in wrote it.
+/// Is this one of our own notices? Anybody can write its mark, so it counts only on what never left this host. That has
+/// the null sender, a daemon's name, and no hop from anywhere else. Whatever a stranger sends has such a hop: the MTA
+/// that took it in wrote it.
 fn find_notice(trace: &[Field<'_>], head: &HeaderScan<'_>, facts: &Facts<'_>) -> Option<Marker> {
     let field = head.notice?;
     let from = head.from.map(|field| field.text().into_owned());
@@ -88,8 +89,9 @@ fn find_notice(trace: &[Field<'_>], head: &HeaderScan<'_>, facts: &Facts<'_>) ->
     is_ours.then(|| Marker::of(&field, "a notice of a guard of this host"))
 }
 
-/// The questions, in order: a loop must end whatever else the message is; a notice of another kind is no bounce although
-/// it is built like one; a report's marks outweigh those of an automatic answer, which Postfix puts on its reports too.
+/// The questions, in order. A loop must end whatever else the message is. A notice of another kind is no bounce
+/// although it is built like one. A report's marks outweigh those of an automatic answer, which Postfix puts on its
+/// reports too.
 fn judge_message(
     message: &Message<'_>,
     body: BodyScan,
@@ -149,7 +151,8 @@ fn judge_message(
     }
 }
 
-/// The questions that need the parts of the message: complaint, receipt, bounce. Most messages have nothing that makes them worth asking.
+/// The questions that need the parts of the message: complaint, receipt, bounce. Most messages have nothing that makes
+/// them worth asking.
 fn judge_report(evidence: &Evidence<'_, '_>, content_type: &str, facts: &Facts<'_>) -> Option<Verdict> {
     let (head, subject) = (evidence.head, evidence.subject);
     let is_suspect = is_suspect(evidence);
@@ -174,7 +177,8 @@ fn judge_report(evidence: &Evidence<'_, '_>, content_type: &str, facts: &Facts<'
     }
 }
 
-/// What Amazon's notification service passes on. Only JSON that stands alone is asked about, and only from an address of machines.
+/// What Amazon's notification service passes on. Only JSON that stands alone is asked about, and only from an address
+/// of machines.
 fn ses_notice(message: &Message<'_>, from: Option<&str>) -> Option<SesNotice> {
     // Nothing else in mail begins so, and in base64 that is `e`.
     let begins = message.body().trim_ascii_start().first().copied();
@@ -222,8 +226,9 @@ fn null_sender_marker(message: &Message<'_>) -> Marker {
     }
 }
 
-/// Our divert mark, in the message's own header or anywhere in what it holds: reports quote reports, each deeper than the
-/// last, and one mark that is missed is a loop. One that is found by mistake only keeps a message in the user's mailbox.
+/// Our divert mark, in the message's own header or anywhere in what it holds. Reports quote reports, each deeper than
+/// the last, and one mark that is missed is a loop. One that is found by mistake only keeps a message in the user's
+/// mailbox.
 fn find_diverted(message: &Message<'_>, body: BodyScan, head: &HeaderScan<'_>) -> Option<Marker> {
     const NAME: &str = "x-spoolguard-divert";
     const WHY: &str = "quotes a message that a guard diverted";

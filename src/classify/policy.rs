@@ -118,8 +118,8 @@ pub fn choose_action(judgement: &Judgement, job: Job, guard: &Guard) -> Action {
     }
 }
 
-/// Tells whether reports like this one are counted: all that are sent on, and of those that are delivered the ones that nothing but a name
-/// shows to be the user's.
+/// Tells whether reports like this one are counted. All that are sent on are. Of those that are delivered, the ones are
+/// that nothing but a name shows to be the user's.
 pub fn counts_as_own_bounce(judgement: &Judgement, action: Action) -> bool {
     let Verdict::Bounce(bounce) = &judgement.verdict else {
         return false;
@@ -140,7 +140,8 @@ pub fn beyond_own_bounces(action: Action, guard: &Guard) -> Action {
     }
 }
 
-/// Lets a message pass, unless a filter marked it and the site does not send such mail on. Its own mailbox it may enter.
+/// Lets a message pass, unless a filter marked it and the site does not send such mail on. Its own mailbox it may
+/// enter.
 fn pass_unless_spam(judgement: &Judgement, pass: Action, guard: &Guard) -> Action {
     let is_settled = matches!(judgement.verdict, Verdict::Bounce(_) | Verdict::Notice(_));
     match (guard.spam, pass) {

@@ -1,5 +1,5 @@
-//! Reports that are not about a delivery: complaints (RFC 5965) and read receipts (RFC 8098), told from rejections that come
-//! dressed as receipts.
+//! Reports that are not about a delivery: complaints (RFC 5965) and read receipts (RFC 8098), told from rejections that
+//! come dressed as receipts.
 
 use crate::classify::body_scan::BodyScan;
 use crate::classify::header_scan::HeaderScan;
@@ -54,8 +54,8 @@ pub fn find_complaint(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &
     None
 }
 
-/// Tells whether a message may be a complaint, a receipt or a rejection in the form of one, so that its parts are worth reading. Looks at
-/// bytes alone: most mail is none of them.
+/// Tells whether a message may be a complaint, a receipt or a rejection in the form of one, so that its parts are worth
+/// reading. Looks at bytes alone: most mail is none of them.
 pub fn may_be_other_report(head: &HeaderScan<'_>, body: BodyScan, content_type: &str, subject: &str) -> bool {
     let content_type = content_type.trim_start();
     let may_have_parts = content_type.is_empty() || starts_with_ignoring_case(content_type, "multipart/");
@@ -137,8 +137,8 @@ impl ReceiptParts {
         notice
     }
 
-    /// `automatic-action/...; deleted` with words of refusal is Sieve's reject (RFC 5429 section 2.2.1, Dovecot, Cyrus);
-    /// `manual-action/...; deleted` is somebody who did not read it, and `displayed` somebody who did.
+    /// `automatic-action/...; deleted` with words of refusal is Sieve's reject (RFC 5429 section 2.2.1, Dovecot,
+    /// Cyrus); `manual-action/...; deleted` is somebody who did not read it, and `displayed` somebody who did.
     fn is_rejection(&self, head: &HeaderScan<'_>, subject: &str, text: &str) -> bool {
         #[rustfmt::skip]
         const REFUSALS: [&str; 12] = [

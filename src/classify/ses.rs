@@ -1,5 +1,6 @@
-//! Is this what Amazon SES tells of a message through SNS: JSON in place of a mail system's report? A bounce and a complaint have the same
-//! form and differ in one word. Reads the few keys that are needed, wherever they stand; other text is ignored.
+//! Is this what Amazon SES tells of a message through SNS: JSON in place of a mail system's report? A bounce and a
+//! complaint have the same form and differ in one word. Reads the few keys that are needed, wherever they stand; other
+//! text is ignored.
 
 use crate::classify::verdict::{Bounce, Marker, Ownership};
 use crate::report::dsn::{Recipient, ReportKind};
@@ -19,7 +20,8 @@ pub enum SesNotice {
     Complaint(Marker),
 }
 
-/// Reads the text of a message, which is such JSON from its beginning on (Amazon SES developer guide, "notification contents").
+/// Reads the text of a message, which is such JSON from its beginning on (Amazon SES developer guide, "notification
+/// contents").
 pub fn read_notice(text: &str) -> Option<SesNotice> {
     if !text.trim_start().starts_with('{') {
         return None;

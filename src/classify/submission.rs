@@ -1,7 +1,9 @@
-//! Which submission a message is: the one that this host's own MTA took in, whose topmost `Received` line has the MTA's queue id. A message
-//! that is sent twice on purpose has two; one that its MTA brings again, after it died behind our answer, has one.
+//! Which submission a message is: the one that this host's own MTA took in, whose topmost `Received` line has the MTA's
+//! queue id. A message that is sent twice on purpose has two; one that its MTA brings again, after it died behind our
+//! answer, has one.
 //!
-//! Without such a line nothing is known, and the same holds for what has lain in a mailbox before: somebody feeds it in on purpose.
+//! Without such a line nothing is known, and the same holds for what has lain in a mailbox before: somebody feeds it in
+//! on purpose.
 
 use crate::classify::loops::{Hop, has_queue_id};
 use crate::message::Message;
@@ -12,7 +14,8 @@ const STATE_FIELDS: [&str; 6] = [
     "Status", "X-Status", "X-UID", "X-Keywords", "X-Mozilla-Status", "X-Mozilla-Keys",
 ];
 
-/// What the submission of a message is known by, `context` with it: for whom it is, what is added to it. None where it cannot be told.
+/// What the submission of a message is known by, `context` with it: for whom it is, what is added to it. None where it
+/// cannot be told.
 pub fn identify_submission(message: &Message<'_>, hosts: &[String], bytes: u64, context: &[&[u8]]) -> Option<Vec<u8>> {
     let received = message.fields().find(|field| field.is("Received"))?;
     let hop = Hop::read(received.value)?;

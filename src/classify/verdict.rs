@@ -162,8 +162,8 @@ pub struct Facts<'a> {
     pub relays: &'a [String],
 }
 
-/// Whether more than a name says that a quoted message is the user's. Whoever sends spam writes anybody into `From`; what the MTAs on
-/// its way wrote, the sender of spam does not choose.
+/// Whether more than a name says that a quoted message is the user's. Whoever sends spam writes anybody into `From`;
+/// what the MTAs on its way wrote, the sender of spam does not choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
     /// The user's host, domain or relay is among its `Received` fields, or made its Message-ID.

@@ -1,5 +1,5 @@
-//! Delivery reports as RFC 3464 writes them: fields about the message, then a group of fields for each recipient. Read from
-//! the `message/delivery-status` part, or from the same lines where a damaged report left them in plain text.
+//! Delivery reports as RFC 3464 writes them: fields about the message, then a group of fields for each recipient. Read
+//! from the `message/delivery-status` part, or from the same lines where a damaged report left them in plain text.
 
 use crate::message::address::Address;
 use crate::message::line::begins_line;
@@ -93,7 +93,8 @@ impl DeliveryReport {
 
     fn take(&mut self, group: &[u8]) {
         let mut recipient = Recipient::default();
-        // Some name the recipient below what happened to it (Sun Messaging Server): only what follows both is another one's.
+        // Some name the recipient below what happened to it (Sun Messaging Server): only what follows both is another
+        // one's.
         let (mut named, mut told) = (false, false);
         for field in fields_in(group) {
             if self.recipients.len() >= MAX_RECIPIENTS {
@@ -203,7 +204,8 @@ pub fn kind_of(recipient: &Recipient) -> Option<ReportKind> {
     }
 }
 
-/// How many different fields of a delivery report stand at the start of lines in `text`: two or more make a copy of one.
+/// How many different fields of a delivery report stand at the start of lines in `text`: two or more make a copy of
+/// one.
 pub fn count_fields(text: &str) -> usize {
     #[rustfmt::skip]
     const NAMES: [&str; 7] = [

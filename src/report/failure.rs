@@ -1,9 +1,10 @@
-//! What a failure means for the next message to the same address: whether that is dead, or only this time, or only this message.
+//! What a failure means for the next message to the same address: whether that is dead, or only this time, or only this
+//! message.
 //!
-//! Evidence is weighed in this order: words that overrule everything (full, rate, sender, policy, size), the stage at which it was
-//! refused, words about the address, the far side's own enhanced status, its reply code at RCPT, and the reporter's `Status`. A list of
-//! phrases would never be complete, so a refusal at RCPT without any of the words that overrule is about the address, in every language.
-//! `docs/suspension.md` shows the same as a table.
+//! Words that overrule everything come first: full, rate, sender, policy, size. The stage follows, then words about the
+//! address. The far side's own enhanced status is next, then its reply code at RCPT. The reporter's `Status` comes
+//! last. A list of phrases would never be complete. So a refusal at RCPT without any word that overrules is about the
+//! address, in every language. `docs/suspension.md` shows the same as a table.
 
 use crate::report::stage::SmtpStage;
 use crate::report::status_code::{Basis, FailureClass, StatusSubject, find_reply_code, find_status, from_reply_code};
@@ -52,7 +53,8 @@ impl<'a> Codes<'a> {
         }
     }
 
-    /// Tells whether the reply is to how the session goes, or asks for authentication (RFC 5321 section 4.2.2, RFC 4954).
+    /// Tells whether the reply is to how the session goes, or asks for authentication (RFC 5321 section 4.2.2, RFC
+    /// 4954).
     fn is_about_session(self) -> bool {
         matches!(self.reply, Some(500 | 502..=504 | 530..=538 | 555))
     }
@@ -133,7 +135,8 @@ impl FailureEvidence<'_> {
         if names_sender { Topic::Sender } else { topic }
     }
 
-    /// Tells whether it names the sender's domain, and the recipient's is another: `550 s.test has no MX, cannot answer`.
+    /// Tells whether it names the sender's domain, and the recipient's is another:
+    /// `550 s.test has no MX, cannot answer`.
     fn names_domain_of(&self, words: &Wording, sender: &str) -> bool {
         let domain = |address: &str| address.rsplit_once('@').map(|(_, domain)| domain.to_lowercase());
         domain(sender)
@@ -197,9 +200,11 @@ impl FailureEvidence<'_> {
     }
 }
 
-/// Tells whether the far side says so much that its status is not all of it: policies come with the status of an unknown address as well.
+/// Tells whether the far side says so much that its status is not all of it. Policies come with the status of an
+/// unknown address as well.
 fn is_long(reply: &str) -> bool {
-    /// `The account has been administratively put on hold`, with its reply code; of what is unread about dead addresses, nothing is longer.
+    /// `The account has been administratively put on hold`, with its reply code; of what is unread about dead
+    /// addresses, nothing is longer.
     const WORDS: usize = 10;
     let far = from_reply_code(reply).unwrap_or(reply);
     let words = far

@@ -1,7 +1,8 @@
-//! How letters are made plain, so that words compare: accents and marks are left out, and an umlaut may be written with two letters.
+//! How letters are made plain, so that words compare: accents and marks are left out, and an umlaut may be written with
+//! two letters.
 
-/// Tells whether `ae`, `oe` or `ue` may be an umlaut somewhere. It is none behind a vowel or `q` (`queue`, `request`), nor at the end of a
-/// word (`true`), nor in `does`: most English texts have no other.
+/// Tells whether `ae`, `oe` or `ue` may be an umlaut somewhere. It is none behind a vowel or `q` (`queue`, `request`),
+/// nor at the end of a word (`true`), nor in `does`. Most English texts have no other.
 pub fn has_split_umlaut(plain: &str) -> bool {
     let bytes = plain.as_bytes();
     memchr::memchr_iter(b'e', bytes).any(|at| {

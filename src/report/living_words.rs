@@ -1,5 +1,5 @@
-//! The words of what passes or is about the message, in the languages that MTAs and their administrators write: an address that lives answers
-//! like this. `topics` says how words are written, and in which order topics count.
+//! The words of what passes or is about the message, in the languages that MTAs and their administrators write. An
+//! address that lives answers like this. `topics` says how words are written, and in which order topics count.
 
 /// The mailbox or the disk is full.
 #[rustfmt::skip]

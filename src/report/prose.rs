@@ -1,5 +1,5 @@
-//! Which addresses failed, for reports that are no RFC 3464: taken from `X-Failed-Recipients`, then from the lines in which
-//! qmail, Exim, sendmail, Exchange, Domino and the others name them, then from the quoted message's own recipient.
+//! Which addresses failed, for reports that are no RFC 3464. `X-Failed-Recipients` comes first, then the lines in which
+//! qmail, Exim, sendmail, Exchange, Domino and the others name them. The quoted message's own recipient comes last.
 
 use crate::message::address::Address;
 use crate::message::text::normalize_words;
@@ -67,8 +67,8 @@ pub fn find_failed(text: &str, not: &[String], senders: &[String]) -> Vec<Recipi
         .collect()
 }
 
-/// Reads addresses and reasons out of `text`, the system's own words as lines. `not` are addresses that cannot have failed:
-/// the report's own sender and recipient.
+/// Reads addresses and reasons out of `text`, the system's own words as lines. `not` are addresses that cannot have
+/// failed: the report's own sender and recipient.
 pub fn find_named(text: &str, not: &[String]) -> Vec<NamedFailure> {
     let below = BELOW.iter().filter_map(|words| text.find(words)).min();
     let found = below
@@ -147,8 +147,8 @@ fn with_paragraphs(found: Vec<(usize, String)>, lines: &[&str], text: &str) -> V
         .collect()
 }
 
-/// The only address in `text` beside those in `not`, and beside those that reports ask to write to: it failed, whatever the language.
-/// Where there are several, the only one that is all of a line behind its label.
+/// The only address in `text` beside those in `not`, and beside those that reports ask to write to: it failed, whatever
+/// the language. Where there are several, the only one that is all of a line behind its label.
 pub fn find_only(text: &str, not: &[String]) -> Option<String> {
     let lines = || text.lines().take(MAX_LINES);
     only_of(lines(), not).or_else(|| only_of(lines().filter_map(behind_label), not))
@@ -246,8 +246,8 @@ fn up_to_empty_line(text: &str) -> &str {
     text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
 
-/// Fills in what the kind of the whole report says about each recipient. Where that says nothing, `own` words of waiting make it late, and
-/// else it failed: that is what reports are for.
+/// Fills in what the kind of the whole report says about each recipient. Where that says nothing, `own` words of
+/// waiting make it late, and else it failed: that is what reports are for.
 pub fn complete_recipients(recipients: &mut [Recipient], kind: Option<ReportKind>, own: &str) {
     if recipients.iter().all(|recipient| recipient.action.is_some()) {
         return;
@@ -276,7 +276,8 @@ fn waits(own: &str) -> bool {
     WORDS.iter().any(|words| own.contains(words))
 }
 
-/// Tells whether a line is little more than an address: `<a@a.test>:`, `a@a.test`, `To: a@a.test`, `a@a.test on Mon, 2 Nov`.
+/// Tells whether a line is little more than an address: `<a@a.test>:`, `a@a.test`, `To: a@a.test`,
+/// `a@a.test on Mon, 2 Nov`.
 fn stands_alone(line: &str) -> bool {
     let bare = line.trim_start_matches(['<', '*', '-', '>', ' ', '\'', '"']);
     let word = bare

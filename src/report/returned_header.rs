@@ -1,4 +1,5 @@
-//! The header of the message that a report is about: attached, as text behind a ruler, or indented. It tells whose message it was.
+//! The header of the message that a report is about: attached, as text behind a ruler, or indented. It tells whose
+//! message it was.
 
 use std::borrow::Cow;
 
@@ -12,8 +13,8 @@ use crate::message::{Message, is_field_name};
 /// As much as is read of a quoted message.
 const QUOTED_BYTES: usize = 64 * 1024;
 
-/// Fields that every message has; two of them in one block of lines are a header, if one is of the first seven: Exchange
-/// tells `To`, `Subject` and `Sent` in its own words.
+/// Fields that every message has; two of them in one block of lines are a header, if one is of the first seven:
+/// Exchange tells `To`, `Subject` and `Sent` in its own words.
 #[rustfmt::skip]
 const USUAL: [&str; 10] = [
     "Received", "Return-Path", "From", "Date", "Message-ID", "MIME-Version", "X-Loop", "To", "Subject",
@@ -93,7 +94,8 @@ impl<'a> ReturnedHeader<'a> {
         self.bytes.is_empty()
     }
 
-    /// Whose message it was, by `X-Loop`, then by its author; where it names none, by its envelope sender and by who made its Message-ID.
+    /// Whose message it was, by `X-Loop`, then by its author; where it names none, by its envelope sender and by who
+    /// made its Message-ID.
     pub fn origin(&self, own: &OwnAddresses) -> MessageOrigin {
         let message = self.message();
         let is_own = |value: Cow<'_, str>| Address::parse(&value).is_some_and(|address| own.contains(&address));
@@ -107,7 +109,8 @@ impl<'a> ReturnedHeader<'a> {
         if written {
             return MessageOrigin::User;
         }
-        // What somebody else wrote and was forwarded from here has the user as its envelope sender, too, and perhaps a neighbour's id.
+        // What somebody else wrote and was forwarded from here has the user as its envelope sender, too, and perhaps a
+        // neighbour's id.
         let returned = message.values("Return-Path").any(is_own);
         let id = message.first("Message-ID").and_then(|id| Address::parse(&id));
         let made = id.is_some_and(|id| id.domain().is_some() && own.iter().any(|a| a.domain() == id.domain()));
@@ -240,8 +243,8 @@ pub fn own_words(text: &str) -> &str {
     text.get(..end).unwrap_or(text)
 }
 
-/// A ruler is a line of its own: drawn, or nothing but its words. The same words stand in sentences as well: "delete your own text from
-/// the attached returned message" (Postfix).
+/// A ruler is a line of its own: drawn, or nothing but its words. The same words stand in sentences as well: "delete
+/// your own text from the attached returned message" (Postfix).
 fn is_ruler(text: &str, at: usize, length: usize) -> bool {
     let before = text.get(..at).unwrap_or_default();
     let before = before.rsplit('\n').next().unwrap_or_default();

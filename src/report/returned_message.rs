@@ -103,8 +103,8 @@ pub fn read_lost_message(header: &Message<'_>) -> LostMessage {
     }
 }
 
-/// Tells whether a message that should have a body has none: then only its header came back, whatever the part calls itself
-/// (Exchange). A message without text is whole as it is.
+/// Tells whether a message that should have a body has none: then only its header came back, whatever the part calls
+/// itself (Exchange). A message without text is whole as it is.
 pub fn lacks_body(message: &Message<'_>) -> bool {
     let value = |name| message.first(name).unwrap_or_default();
     let has_parts = starts_with_ignoring_case(value("Content-Type").trim_start(), "multipart/");
@@ -117,8 +117,8 @@ pub fn lacks_body(message: &Message<'_>) -> bool {
     message.body().trim_ascii().is_empty() && (has_parts || is_packed || counted)
 }
 
-/// Tells whether the user wrote the message that came back, to others: then it was no mail for the mailbox. What users write to themselves
-/// is.
+/// Tells whether the user wrote the message that came back, to others: then it was no mail for the mailbox. What users
+/// write to themselves is.
 pub fn is_sent_by_user(message: &Message<'_>, own: &OwnAddresses) -> bool {
     let is_from_user = message
         .first("From")
@@ -134,8 +134,8 @@ pub fn is_sent_by_user(message: &Message<'_>, own: &OwnAddresses) -> bool {
     is_from_user && !is_to_user
 }
 
-/// The header without what the guard put on top when it sent the message on: what came back is what came in, and may be sent on again
-/// one day without being taken for a loop. Marks of others stay.
+/// The header without what the guard put on top when it sent the message on. What came back is what came in, and sent
+/// on again it is no loop. Marks of others stay.
 pub fn without_marks(header: &[u8], own: &OwnAddresses) -> Vec<u8> {
     let is_mark = |line: &[u8]| {
         Field::read(line).is_some_and(|field| {
@@ -146,8 +146,8 @@ pub fn without_marks(header: &[u8], own: &OwnAddresses) -> Vec<u8> {
     kept.concat()
 }
 
-/// Who sent the message that came back, for its separator line: the sender that the first mail system of ours wrote down, else who
-/// says so in the header. Ours is the one that it was sent on with.
+/// Who sent the message that came back, for its separator line. The sender that our first mail system wrote down
+/// counts, else the one in the header. Ours is the one that it was sent on with.
 pub fn read_sender(message: &Message<'_>, own: &OwnAddresses) -> Sender {
     let is_own = |text: &str| Address::parse(text).is_some_and(|address| own.contains(&address));
     if let Some(path) = message.values("Return-Path").find(|value| !is_own(value)) {
@@ -191,8 +191,8 @@ fn coding_of(value: &str) -> TransferEncoding {
     }
 }
 
-/// Lines behind which a mail system puts the whole message as it is, in lower case. Others put a part of it, or the header alone, and
-/// do not say which.
+/// Lines behind which a mail system puts the whole message as it is, in lower case. Others put a part of it, or the
+/// header alone, and do not say which.
 const RULERS: [&[u8]; 3] = [
     b"--- below this line is a copy of the message.",             // qmail
     b"this is a copy of the message, including all the headers",  // Exim
@@ -236,7 +236,8 @@ fn below_ruler(report: &Message<'_>, text: &MimePart<'_>) -> Option<ReturnedPlac
     })
 }
 
-/// Tells whether the report says in words that it does not bring all: Exim does where its `bounce_return_size_limit` is less.
+/// Tells whether the report says in words that it does not bring all: Exim does where its `bounce_return_size_limit` is
+/// less.
 fn says_cut(outline: &MimeParts<'_>) -> bool {
     outline.all(PartKind::Text).take(4).any(|part| {
         let body = part.body().get(..TEXT_BYTES).unwrap_or(part.body());

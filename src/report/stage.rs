@@ -1,5 +1,6 @@
-//! At which point of an SMTP session a message was refused. What is refused at RCPT TO is the address; before it, the host that sends
-//! or the sender; after DATA, the message. Each MTA says it in its own way, and many do not say it at all.
+//! At which point of an SMTP session a message was refused. What is refused at RCPT TO is the address; before it, the
+//! host that sends or the sender; after DATA, the message. Each MTA says it in its own way, and many do not say it at
+//! all.
 
 use crate::message::phrase_set::PhraseSet;
 use crate::message::text::starts_with_ignoring_case;
@@ -17,7 +18,8 @@ pub enum SmtpStage {
     Data,
 }
 
-/// Words before a command that a reply answered: Postfix `(in reply to RCPT TO command)`, Exim `after RCPT TO:<b@b.test>`, Courier, Exchange.
+/// Words before a command that a reply answered: Postfix `(in reply to RCPT TO command)`, Exim
+/// `after RCPT TO:<b@b.test>`, Courier, Exchange.
 const ANCHORS: &[&str] = &["in reply to ", "after ", "during ", "while sending ", "in response to "];
 
 /// Words between the two.
@@ -73,8 +75,8 @@ const fn words_of<const N: usize>(table: [(&'static str, SmtpStage); N]) -> [&'s
 }
 
 impl SmtpStage {
-    /// Finds the stage that `text` names. Where it names several, the first counts: an MTA puts its own words before those that it
-    /// hands on.
+    /// Finds the stage that `text` names. Where it names several, the first counts: an MTA puts its own words before
+    /// those that it hands on.
     pub fn find(text: &str) -> Option<Self> {
         if let Some(stage) = in_dialogue(text) {
             return Some(stage);
@@ -108,9 +110,9 @@ fn command_at(text: &str) -> Option<SmtpStage> {
     Some(*stage)
 }
 
-/// The command that a reply stands below, where the dialogue itself is shown: `>>> RCPT To:<b@b.test>`, then `<<< 550 ...` (sendmail,
-/// Courier). A final dot is the end of DATA. With PIPELINING sendmail shows DATA above the answer to RCPT, and the answer to DATA, which
-/// misses a recipient, below that.
+/// The command that a reply stands below, where the dialogue itself is shown: `>>> RCPT To:<b@b.test>`, then
+/// `<<< 550 ...` (sendmail, Courier). A final dot is the end of DATA. With PIPELINING sendmail shows DATA above the
+/// answer to RCPT, and the answer to DATA, which misses a recipient, below that.
 fn in_dialogue(text: &str) -> Option<SmtpStage> {
     let mut command = None;
     let mut lines = text.lines().map(str::trim);

@@ -1,4 +1,5 @@
-//! Status codes: where they stand in a text, and what each means by itself for the next message to the same address (RFC 3463).
+//! Status codes: where they stand in a text, and what each means by itself for the next message to the same address
+//! (RFC 3463).
 
 /// Whether the address is dead, or only this time, or only this message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -67,9 +68,9 @@ impl StatusSubject {
         }
     }
 
-    /// What a permanent failure of this sort means where no word says more. RFC 3463 section 3: X.1.x is the address, but .7 and .8 are
-    /// the sender's; X.2.x the mailbox; X.3.x the system; X.4.x the network; X.5.x the protocol; X.6.x the content; X.7.x security and
-    /// policy.
+    /// What a permanent failure of this sort means where no word says more. RFC 3463 section 3: X.1.x is the address,
+    /// but .7 and .8 are the sender's; X.2.x the mailbox; X.3.x the system; X.4.x the network; X.5.x the protocol;
+    /// X.6.x the content; X.7.x security and policy.
     pub fn class(self) -> Option<FailureClass> {
         match (self.subject, self.detail) {
             (1, 7 | 8) => Some(FailureClass::Message),
@@ -91,7 +92,8 @@ impl StatusSubject {
     }
 }
 
-/// The first enhanced status code in `text` (RFC 3463 section 2), `5.1.1`, if it is no piece of an IP address or a version.
+/// The first enhanced status code in `text` (RFC 3463 section 2), `5.1.1`, if it is no piece of an IP address or a
+/// version.
 pub fn find_status(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -126,8 +128,8 @@ pub fn find_status(text: &str) -> Option<&str> {
     None
 }
 
-/// SMTP reply codes that refuse (RFC 5321 section 4.2.3, RFC 7504), and some that sites made up, each with the enhanced status that says
-/// no more than the code.
+/// SMTP reply codes that refuse (RFC 5321 section 4.2.3, RFC 7504), and some that sites made up. Each has the enhanced
+/// status that says no more.
 const REPLY_CODES: [(&str, u16, &str); 27] = [
     ("421", 421, "4.0.0"),
     ("432", 432, "4.0.0"),

@@ -1,4 +1,5 @@
-//! The words of all topics in one table, so that one walk over a reply finds which topics it speaks of. Made by the compiler.
+//! The words of all topics in one table, so that one walk over a reply finds which topics it speaks of. Made by the
+//! compiler.
 
 use crate::message::phrase_set::PhraseSet;
 use crate::report::topics::TOPICS;

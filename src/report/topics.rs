@@ -1,9 +1,9 @@
-//! The words by which a reply tells what it is about, in the languages that MTAs and their administrators write. The order of the topics
-//! is the order in which they count: what may pass comes before what is dead.
+//! The words by which a reply tells what it is about, in the languages that MTAs and their administrators write. The
+//! order of the topics is the order in which they count: what may pass comes before what is dead.
 //!
-//! Words are in lower case and without accents, as `wording` makes them. Each matches at the beginning of a word; a blank at its end
-//! ends that word, too. A word that is missing here costs a living address nothing as long as the stage or a status tells; so the
-//! topics above `Missing` have more words than those below.
+//! Words are in lower case and without accents, as `wording` makes them. Each matches at the beginning of a word; a
+//! blank at its end ends that word, too. A word that is missing here costs a living address nothing as long as the
+//! stage or a status tells. So the topics above `Missing` have more words than those below.
 
 use crate::report::living_words::{FULL, LATER, LIMIT, POLICY, RATE, SENDER, SIZE};
 
@@ -353,7 +353,8 @@ pub const PERSON: &[&str] = &[
     "المستلم", "صندوق", "کاربر",
 ];
 
-/// Words for whoever sends, or for a piece of the message, as what a refusal is about that says no more: `your network`, `the subject`.
+/// Words for whoever sends, or for a piece of the message, as what a refusal is about that says no more:
+/// `your network`, `the subject`.
 #[rustfmt::skip]
 pub const SENDING: &[&str] = &[
     "you ", "your ", "yours ", "subject ", "subjects ", "ihr ", "ihre ", "ihrem ", "ihren ", "ihrer ", "ihnen ", "votre ", "vos ", "vous ", "usted ", "sus ",

@@ -1,5 +1,5 @@
-//! What a reply speaks about: the mailbox that is full, the rate, the sender, a blocklist, the address that is not there. Read from single
-//! words of many languages, not from whole phrases: every site writes its own.
+//! What a reply speaks about: the mailbox that is full, the rate, the sender, a blocklist, the address that is not
+//! there. Read from single words of many languages, not from whole phrases: every site writes its own.
 //!
 //! Names say nothing by what they are called: addresses, host names and URLs are kept apart from the words.
 
@@ -71,7 +71,8 @@ impl Wording {
         wording
     }
 
-    /// Adds the text once more, far behind itself, as it is where `ä`, `ö` and `ü` are written with two letters: `ungueltig` is `ungultig`.
+    /// Adds the text once more, far behind itself, as it is where `ä`, `ö` and `ü` are written with two letters:
+    /// `ungueltig` is `ungultig`.
     fn push_without_umlauts(&mut self) {
         if !has_split_umlaut(&self.plain) {
             return;
@@ -181,7 +182,8 @@ impl Wording {
             Topic::Rate | Topic::Sender | Topic::Limit | Topic::Loop | Topic::Missing | Topic::Unsaid => has(*topic),
         });
         let topic = by_words.unwrap_or(Topic::Unsaid);
-        // Whoever gave a message up says after how long, and at what it failed last: `Message expired, TLS negotiation failed`.
+        // Whoever gave a message up says after how long, and at what it failed last:
+        // `Message expired, TLS negotiation failed`.
         if self.has_near(MESSAGE, GIVEN_UP) && topic != Topic::NoMail {
             return Topic::Expired;
         }
@@ -243,7 +245,8 @@ impl Wording {
         self.has_near(MESSAGE, REFUSED) || self.has_near(REFUSED, MESSAGE)
     }
 
-    /// Tells whether it refuses to hand mail on, and not by a rule about whoever sends: `open relay` is a word for a host.
+    /// Tells whether it refuses to hand mail on, and not by a rule about whoever sends: `open relay` is a word for a
+    /// host.
     fn refuses_relaying(&self) -> bool {
         (self.has_near(RELAYING, REFUSED) || self.has_near(RELAYING, FORBIDDEN))
             && !self.has(&[
@@ -262,8 +265,8 @@ impl Wording {
         self.has_near(SERVICE, UNAVAILABLE) && !self.has_person()
     }
 
-    /// Tells whether it leaves open what the reason is. `550 Mailbox unavailable or access denied` is said of mailboxes that get too much
-    /// as well, and whoever cannot check a recipient does not know.
+    /// Tells whether it leaves open what the reason is. `550 Mailbox unavailable or access denied` is said of mailboxes
+    /// that get too much as well, and whoever cannot check a recipient does not know.
     fn is_unsure(&self) -> bool {
         self.has(UNAVAILABLE) && self.has_near(&["or "], REFUSED)
             || (self.has_person() || self.names.contains('@'))
@@ -314,7 +317,8 @@ impl Wording {
         })
     }
 
-    /// Where `word` stands, at the beginning of a word: a blank at its end ends that, too. Scripts without blanks have it anywhere.
+    /// Where `word` stands, at the beginning of a word: a blank at its end ends that, too. Scripts without blanks have
+    /// it anywhere.
     fn find<'w>(&'w self, word: &'w str) -> impl Iterator<Item = usize> + 'w {
         let anywhere = self.is_anywhere(word);
         let everywhere = anywhere.then(|| self.plain.match_indices(word).map(|(at, _)| at));
@@ -343,8 +347,8 @@ fn is_unit(first: char, rest: impl Iterator<Item = char>) -> bool {
     UNITS.iter().any(|known| known.trim_end() == unit)
 }
 
-/// Tells whether `word` is an address, a URL, a host name, an IP address or a status code. `RESOLVER.ADR.RecipientNotFound` and the seam
-/// of two sentences are words.
+/// Tells whether `word` is an address, a URL, a host name, an IP address or a status code.
+/// `RESOLVER.ADR.RecipientNotFound` and the seam of two sentences are words.
 fn is_name(word: &str) -> bool {
     if word.contains('@') || word.contains("://") {
         return true;

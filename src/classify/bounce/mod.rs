@@ -1,6 +1,6 @@
-//! Is this a report from a mail system? Evidence of five sorts is weighed together: who wrote it, what the envelope says, the
-//! subject, the system's own words, and how it is built. No single weak piece is enough, and what people and lists add
-//! to a message weighs against it.
+//! Is this a report from a mail system? Evidence of five sorts is weighed together: who wrote it, what the envelope
+//! says, the subject, the system's own words, and how it is built. No single weak piece is enough, and what people and
+//! lists add to a message weighs against it.
 
 pub mod recipients;
 mod reply;
@@ -46,7 +46,8 @@ pub fn is_suspect(evidence: &Evidence<'_, '_>) -> bool {
 
 /// Weighs everything.
 pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Weighed {
-    // The pseudo message that mail programs keep in a mailbox for themselves (c-client, Dovecot): MAILER-DAEMON wrote it.
+    // The pseudo message that mail programs keep in a mailbox for themselves (c-client, Dovecot): MAILER-DAEMON wrote
+    // it.
     if evidence.subject.starts_with("don't delete this message") || is_alert(evidence.subject) {
         return Weighed::Nothing;
     }
@@ -104,8 +105,8 @@ pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts:
     Weighed::Report(bounce)
 }
 
-/// Tells whether a filter tells its administrator of somebody's message that it stopped (amavisd-new: `BANNED (.exe) FROM ...`). What it
-/// writes to the sender says `FROM YOU`.
+/// Tells whether a filter tells its administrator of somebody's message that it stopped (amavisd-new:
+/// `BANNED (.exe) FROM ...`). What it writes to the sender says `FROM YOU`.
 fn is_alert(subject: &str) -> bool {
     #[rustfmt::skip]
     const STARTS: [&str; 8] = [
@@ -153,15 +154,16 @@ fn collect_recipients(
     report.recipients
 }
 
-/// Tells whether a report names an address. Parcels, payments and short messages fail in the same words; what says so of mail names an
-/// address or gives the message back.
+/// Tells whether a report names an address. Parcels, payments and short messages fail in the same words; what says so
+/// of mail names an address or gives the message back.
 fn names_recipient(evidence: &Evidence<'_, '_>, own: &str, recipients: &[Recipient]) -> bool {
     recipients.iter().any(|recipient| !recipient.address.is_empty())
         || evidence.sender_kind == SenderKind::Postmaster && names_anybody(own, &collect_parties(evidence))
 }
 
-/// Tells whether somebody's filter asks for something before it lets a message through: nothing failed, whatever form it comes in (Boxbe
-/// writes a whole delivery report). One that quotes the reply of a server is a report, and what it asks for is the server's.
+/// Tells whether somebody's filter asks for something before it lets a message through. Nothing failed, whatever form
+/// it comes in (Boxbe writes a whole delivery report). One that quotes the reply of a server is a report, and what it
+/// asks for is the server's.
 fn is_challenge(report: &DeliveryReport, own: &str) -> bool {
     #[rustfmt::skip]
     const WISHES: [&str; 12] = [

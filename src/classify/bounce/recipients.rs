@@ -17,8 +17,9 @@ use crate::report::status_code::{FailureClass, find_status, from_reply_code};
 /// As much of the system's own words as is read.
 const WORDS_BYTES: usize = 8 * 1024;
 
-/// The parts of the report inside, where a filter or a list has wrapped it whole into a message of its own: SpamAssassin with `report_safe`, a
-/// digest, Exchange's journal. Its words are about spam, or none, and name nobody who failed.
+/// The parts of the report inside, where a filter or a list has wrapped it whole into a message of its own:
+/// SpamAssassin with `report_safe`, a digest, Exchange's journal. Its words are about spam, or none, and name nobody
+/// who failed.
 pub fn unwrap_report<'a>(evidence: &Evidence<'_, 'a>, outline: &MimeParts<'a>) -> Option<MimeParts<'a>> {
     let has = |name: &'static str| evidence.message.first(name).is_some();
     let is_wrapped = has("X-Spam-Flag")
@@ -75,9 +76,9 @@ pub fn read_report(outline: &MimeParts<'_>, text: &str) -> DeliveryReport {
     report
 }
 
-/// Weighs what the machine's part says of each recipient that failed together with the words for people. Those name the stage (Postfix),
-/// and the whole reason where the machine's part says no more than that it failed: OpenSMTPD writes `Status: 5.0.0` and no
-/// `Diagnostic-Code`, and `b@b.test: 550 Invalid recipient` above it.
+/// Weighs what the machine's part says of each recipient that failed together with the words for people. Those name the
+/// stage (Postfix), and the whole reason where the machine's part says no more than that it failed: OpenSMTPD writes
+/// `Status: 5.0.0` and no `Diagnostic-Code`, and `b@b.test: 550 Invalid recipient` above it.
 pub fn weigh_failures(recipients: &mut [Recipient], own: &str, senders: &[String]) {
     let words: String = own.chars().take(WORDS_BYTES).collect();
     // Most reports say all of it in the machine's part.
@@ -168,8 +169,8 @@ fn reader_of(evidence: &Evidence<'_, '_>) -> Option<String> {
     Address::parse(&to).map(|address| address.to_string())
 }
 
-/// Who sent the message that failed: whom the report is for, and whom the returned header names. A reply that names one of them and not the
-/// recipient refuses the sender.
+/// Who sent the message that failed: whom the report is for, and whom the returned header names. A reply that names one
+/// of them and not the recipient refuses the sender.
 pub fn collect_senders(evidence: &Evidence<'_, '_>, returned: &ReturnedHeader<'_>) -> Vec<String> {
     let header = returned.message();
     let of = |name: &'static str| {
@@ -183,8 +184,8 @@ pub fn collect_senders(evidence: &Evidence<'_, '_>, returned: &ReturnedHeader<'_
     found
 }
 
-/// Where no line says who failed: whom the quoted message was for, or the only address there is. A message that was forwarded was for
-/// whom the report is for, so that comes last.
+/// Where no line says who failed: whom the quoted message was for, or the only address there is. A message that was
+/// forwarded was for whom the report is for, so that comes last.
 fn likeliest_address(words: &str, parties: &[String], quoted: &ReturnedHeader<'_>) -> Option<String> {
     let to = quoted.message().first("To").and_then(|value| Address::parse(&value));
     let to = to.map(|address| address.to_string());

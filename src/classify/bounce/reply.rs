@@ -1,5 +1,5 @@
-//! Does a text quote what a mail system answered, an SMTP reply or an enhanced status, about an address? That is the one thing that
-//! reports have in every language. Looks at a bounded piece, and at nothing but lines near each other.
+//! Does a text quote what a mail system answered, an SMTP reply or an enhanced status, about an address? That is the
+//! one thing that reports have in every language. Looks at a bounded piece, and at nothing but lines near each other.
 
 use crate::message::address::Address;
 use crate::report::status_code::find_status;
@@ -25,7 +25,8 @@ pub fn find_reply<'t>(own: &'t str, parties: &[String]) -> Option<&'t str> {
         .map(|(_, line)| line)
 }
 
-/// Tells whether `own` names somebody else's address on a line of its own, as qmail, Exim, Gmail and all that imitate them do.
+/// Tells whether `own` names somebody else's address on a line of its own, as qmail, Exim, Gmail and all that imitate
+/// them do.
 pub fn names_alone(own: &str, parties: &[String]) -> bool {
     let lines = own.lines().take(MAX_LINES).map(str::trim);
     lines
@@ -48,7 +49,8 @@ fn names_another(line: &str, parties: &[String]) -> bool {
         })
 }
 
-/// Tells whether `line` quotes a reply: a code with words behind it, or an enhanced status that is more than a version of something.
+/// Tells whether `line` quotes a reply: a code with words behind it, or an enhanced status that is more than a version
+/// of something.
 fn quotes_reply(line: &str) -> bool {
     let Some(status) = find_status(line).filter(|status| is_failure(status)) else {
         return quotes_code(line);

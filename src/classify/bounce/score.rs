@@ -1,5 +1,5 @@
-//! The scale on which the evidence for a report is weighed, and what each piece weighs. No single weak piece is enough, and what
-//! people and lists add to a message weighs against it.
+//! The scale on which the evidence for a report is weighed, and what each piece weighs. No single weak piece is enough,
+//! and what people and lists add to a message weighs against it.
 
 use crate::classify::bounce::recipients::collect_parties;
 use crate::classify::bounce::reply::{find_reply, names_alone};
@@ -16,7 +16,8 @@ use crate::report::returned_header::ReturnedHeader;
 /// What the evidence must weigh together.
 const THRESHOLD: i32 = 100;
 
-/// What it must weigh where the envelope sender is null and the writer's name says nothing: answers have null senders too.
+/// What it must weigh where the envelope sender is null and the writer's name says nothing: answers have null senders
+/// too.
 const THRESHOLD_FROM_NOBODY: i32 = 120;
 
 /// What it must weigh where a machine's address is all there is: shops and tickets speak of delivery too.
@@ -204,8 +205,8 @@ impl Score {
         built
     }
 
-    /// Whether it all is enough. The less the writer and the envelope say, the more must the rest; and where people or
-    /// lists have had it in hand, the system's words must be the first ones: nobody wrote anything above them.
+    /// Whether it all is enough. The less the writer and the envelope say, the more must the rest. Where people or
+    /// lists have had it in hand, the system's words must be the first ones. Nobody wrote anything above them.
     pub fn is_enough(
         &self,
         evidence: &Evidence<'_, '_>,
@@ -252,10 +253,12 @@ impl Score {
         }
     }
 
-    /// What a mail system answered about an address: that is said in every language. Others than mail systems quote it as well.
+    /// What a mail system answered about an address: that is said in every language. Others than mail systems quote it
+    /// as well.
     pub fn score_reply(&mut self, evidence: &Evidence<'_, '_>, own: &str, quoted: &ReturnedHeader<'_>) {
         let parties = collect_parties(evidence);
-        // A gateway of any name answers with the null sender, and gives the message back. Monitors have that sender, too.
+        // A gateway of any name answers with the null sender, and gives the message back. Monitors have that sender,
+        // too.
         let returns = evidence.null_sender.is_some() && !quoted.is_empty();
         if evidence.sender_kind < SenderKind::Postmaster && !returns {
             return;
@@ -323,8 +326,8 @@ impl Score {
             .find(|kind| kinds().any(|k| k == *kind))
     }
 
-    /// What a person or a list leaves on a message, and a mail system does not. A daemon's report that came through a list
-    /// is a report still; one that Exchange threads with its subject is, too.
+    /// What a person or a list leaves on a message, and a mail system does not. A daemon's report that came through a
+    /// list is a report still; one that Exchange threads with its subject is, too.
     pub fn score_people(&mut self, evidence: &Evidence<'_, '_>, own: &str, built: Built) {
         if evidence.head.list.is_some() && !is_for_list_owner(evidence) {
             let weight = match evidence.sender_kind {
@@ -359,7 +362,8 @@ impl Score {
     }
 }
 
-/// Tells whether a list hands on what came to its owner, and not to its readers: that is where the reports about its mail go.
+/// Tells whether a list hands on what came to its owner, and not to its readers: that is where the reports about its
+/// mail go.
 fn is_for_list_owner(evidence: &Evidence<'_, '_>) -> bool {
     const ENDS: [&str; 5] = ["-admin", "-owner", "-bounces", "-errors", "-request"];
     let to = evidence.head.to.and_then(|field| Address::parse(&field.text()));

@@ -191,7 +191,8 @@ pub fn says_away(subject: &str) -> bool {
     AWAY_SET.is_in(subject)
 }
 
-/// Words behind a program's words for an automatic reply: from whom, to what. Any other goes on with a sentence of a person's.
+/// Words behind a program's words for an automatic reply: from whom, to what. Any other goes on with a sentence of a
+/// person's.
 #[rustfmt::skip]
 const FOLLOWERS: &[&str] = &[
     "from", "to", "for", "re", "on", "by", "message", "notification", "email", "e-mail", "mail", "von", "vom", "auf", "an", "zu", "de",
@@ -260,7 +261,8 @@ fn hint_before(rest: &str) -> SubjectHint {
     }
 }
 
-/// Looks for a program's word for an automatic reply at the beginning of `start`, what stands before a colon or a whole subject.
+/// Looks for a program's word for an automatic reply at the beginning of `start`, what stands before a colon or a whole
+/// subject.
 fn find_automatic_reply(start: &str) -> Option<SubjectHint> {
     /// So many words the two take, with one before them or between.
     const MOST_WORDS: usize = 5;
@@ -315,7 +317,8 @@ fn find_sure_phrase(subject: &str, before_colon: Option<&str>) -> Option<Subject
     is_there.then_some(SubjectHint::Surely)
 }
 
-/// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues behind others.
+/// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues
+/// behind others.
 pub fn find_auto_reply_subject(subject: &str) -> Option<SubjectHint> {
     let before_colon = subject.split_once([':', '\u{ff1a}']).map(|(start, _)| start);
     // Nothing but the words: people add when, or why.

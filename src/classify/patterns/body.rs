@@ -1,4 +1,5 @@
-//! What mail systems say in the body of a report, in their own words above the quoted message. A rule matches anywhere there.
+//! What mail systems say in the body of a report, in their own words above the quoted message. A rule matches anywhere
+//! there.
 
 use crate::classify::patterns::{Rule, texts_of};
 use crate::message::phrase_set::PhraseSet;

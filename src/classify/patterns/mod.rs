@@ -1,7 +1,8 @@
-//! What mail systems write when they report: readable tables, one row a shape, each with the system that it is for and where
-//! that is to be seen. To add one, add a row and a message in `tests/corpus/bounce` that has it.
+//! What mail systems write when they report, as readable tables, one row a shape. Each row has the system that it is
+//! for and where that is to be seen. To add one, add a row and a message in `tests/corpus/bounce` that has it.
 
-/// A table of rules, one a line: what the words say about the message (`report` is nothing), the words, and who writes them.
+/// A table of rules, one a line: what the words say about the message (`report` is nothing), the words, and who writes
+/// them.
 macro_rules! rules {
     (@failed) => { Some(ReportKind::Failure) };
     (@late) => { Some(ReportKind::Delay) };

@@ -16,7 +16,8 @@ pub enum SenderKind {
     Daemon,
 }
 
-/// Local parts of daemons, letters and digits alone: sendmail, qmail, Postfix, Exim and nearly everyone; some spell it their own way.
+/// Local parts of daemons, letters and digits alone: sendmail, qmail, Postfix, Exim and nearly everyone; some spell it
+/// their own way.
 #[rustfmt::skip]
 const DAEMONS: &[&str] = &[
     "mailerdaemon", "mailerdeamon", "maildaemon", "maildeliverysystem", "maildeliverysubsystem",
