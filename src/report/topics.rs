@@ -171,10 +171,10 @@ const EXPIRED: &[&str] = &[
 
 #[rustfmt::skip]
 const MISSING: &[&str] = &[
-    "niemand", "nessuno", "nadie", "nikt ", "nikdo", "никто", "kimse", "not a subscriber", "frozen", "not reside", "not handled", "not in use", "in gebruik", "no es correct", "errat", "erronee", "errone ", "personne ",
+    "niemand", "nessuno", "nadie", "nikt ", "nikdo", "никто", "kimse", "not a subscriber", "frozen", "not reside", "не прожива", "not handled", "not in use", "in gebruik", "no es correct", "errat", "erronee", "errone ", "personne ",
     "отсутств", "відсутн", "nincs", "not correct", "no more in use", "nicht bedient", "no route to recipient", "has left us",
     "unknown", "no such", "not exist", "nonexist", "non exist", "no exist", "inexist", "not found",
-    "not be found", "not find", "unable to find", "able to find", "not able to find", "not known",
+    "not be found", "cannot be found", "not find", "unable to find", "able to find", "not able to find", "not known",
     "not a known", "not recogni", "unrecogni", "not valid", "not a valid",
     "no valid", "is no address", "invalid", "nobody", "no one by", "no mailbox by", "no mailbox for",
     "no mailbox here", "no mailbox with", "no mailbox found", "no mailbox named", "no mailbox called", "no mailbox of", "no mailbox exist",
@@ -276,7 +276,7 @@ pub const UNAVAILABLE: &[&str] = &[
 #[rustfmt::skip]
 const CLOSED: &[&str] = &[
     // People who left, and what is no longer.
-    "employee", "departed", "graduated", "passed away", "deceased", "empleado", "ya no ", "fallec", "dipendente", "non piu", "non e piu", "deced",
+    "employee", "departed", "graduated", "passed away", "deceased", "empleado", "ya no ", "fallec", "dipendente", "non piu", "non e piu", "piu parte", "deced",
     "n est plus", "n existe plus", "mitarbeiter", "ausgeschieden", "verstorben", "medewerker", "uit dienst", "vertrokken", "pracownik",
     "juz nie", "nie jest juz", "nao e mais", "nao faz mais", "funcionari", "trabalha ", "сотрудник", "уволен", "больше не", "artik",
     "ayrildi", "zamestnan", "odesel", "jiz ne", "uz ne", "slutat", "inte langre", "退職", "离职", "離職", "不再", "퇴사", "더 이상",
