@@ -54,10 +54,13 @@ pub(super) fn place_copy(
     order: Order,
     over: Over,
 ) -> Result<FirstCopy, Error> {
+    let Some(fields) = copy_fields(delivery, copies, gate).filter(|_| order == Order::CopyFirst) else {
+        return Ok(FirstCopy::None);
+    };
     let why = match (copies, gate.why_kept()) {
-        (Copies::None, None) => return Ok(FirstCopy::None),
-        _ if order == Order::SendFirst => return Ok(FirstCopy::None),
-        (Copies::Keep, _) => return store::place_message(run, delivery, "", over).map(FirstCopy::Placed),
+        (Copies::Keep, _) | (Copies::None, None) => {
+            return store::place_message(run, delivery, &fields, over).map(FirstCopy::Placed);
+        }
         (Copies::None, Some(why)) => why,
     };
     if gate.destinations().is_empty()
@@ -65,7 +68,6 @@ pub(super) fn place_copy(
     {
         return Ok(FirstCopy::InOverflow(outcome));
     }
-    let fields = headers::kept_fields(&delivery.judgement, &why, &delivery.message);
     match store::place_message(run, delivery, &fields, over) {
         Err(e) if e.retry_outlook() == Retry::NeedsMending && gate.ends_a_loop() => {
             tracing::warn!(user = run.account.name, why, note = %e, "goes to the overflow mbox");
@@ -83,6 +85,18 @@ pub(super) fn place_copy(
         }
         put => put.map(FirstCopy::Placed),
     }
+}
+
+/// The fields on top of the copy; none where no copy is wanted. One that is asked for says why where some destination gets nothing: for that
+/// one it is no copy, it is the message.
+pub(super) fn copy_fields(delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Option<String> {
+    match (copies, gate.why_kept()) {
+        (Copies::None, None) => None,
+        (Copies::Keep, Some(why)) if gate.holds_back() => Some(why),
+        (Copies::Keep, _) => return Some(String::new()),
+        (Copies::None, Some(why)) => Some(why),
+    }
+    .map(|why| headers::kept_fields(&delivery.judgement, &why, &delivery.message))
 }
 
 /// Takes back what was put down of a message that could not be sent, and will come again.

@@ -4,7 +4,9 @@
 use crate::classify::policy::Copies;
 use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
-use crate::deliver::copies::{FirstCopy, Order, copy_text, hold_unreturnable, place_copy, take_copies_back};
+use crate::deliver::copies::{
+    FirstCopy, Order, copy_fields, copy_text, hold_unreturnable, place_copy, take_copies_back,
+};
 use crate::deliver::fallback::{append_or_fall_back, fall_back_from_full, finish_put, keep_message, with_note};
 use crate::deliver::forward::answer::{self, Answered};
 use crate::deliver::forward::gate::{self, Gate, KeptBack};
@@ -12,7 +14,7 @@ use crate::deliver::forward::history::{self, MessageTurn, Repeats, Sketches};
 use crate::deliver::forward::history_line::Fate;
 use crate::deliver::forward::{kept, loops, token_test};
 use crate::deliver::store::entry::Put;
-use crate::deliver::{forward, headers, store};
+use crate::deliver::{forward, store};
 use crate::error::Error;
 use crate::message::verp::VerpToken;
 use crate::submit::letter::Refusal;
@@ -228,11 +230,7 @@ fn keep_refused(
 /// Keeps the copy of a message that was sent. Put off for want of room, the message would go round once the memory of it fades: so the
 /// copy goes to the overflow then.
 fn copy_behind(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Option<Result<Outcome, Error>> {
-    let added = match (copies, gate.why_kept()) {
-        (Copies::Keep, _) => String::new(),
-        (Copies::None, Some(why)) => headers::kept_fields(&delivery.judgement, &why, &delivery.message),
-        (Copies::None, None) => return None,
-    };
+    let added = copy_fields(delivery, copies, gate)?;
     let copied = append_or_fall_back(run, delivery, &added, Over::Overflow);
     if copied.is_ok() {
         history::note_kept(run, delivery);

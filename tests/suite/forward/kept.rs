@@ -73,6 +73,34 @@ fn send_kept(scratch: &Scratch) {
         .ends_with(0);
 }
 
+/// For the destination that got nothing, the copy that is kept of all mail is the message.
+#[test]
+fn a_copy_of_what_was_not_sent_says_so() {
+    let with = |scratch: &Scratch, to: &[&str], number: usize| {
+        let sender = format!("s{number}@s.test");
+        let run = scratch.run(&[&["forward", "--keep", "-a", "a@a.test", "-f", &sender], to].concat());
+        run.input(&letter(number)).go().succeeds();
+    };
+    let scratch = suspended(0);
+    with(&scratch, &["b@b.test"], 1);
+    with(&scratch, &["c@c.test"], 2);
+    with(&scratch, &["b@b.test", "c@c.test"], 3);
+    let mail = scratch.mail();
+    let letters: Vec<_> = messages(&mail)
+        .into_iter()
+        .filter(|text| number_of(text).is_some())
+        .collect();
+    let marked: Vec<_> = letters
+        .iter()
+        .map(|text| contains(text, b"X-Spoolguard-Kept: "))
+        .collect();
+    assert_eq!(marked, [true, false, true], "{}", shown(&mail));
+    assert_eq!(sent(&scratch), [2, 3]);
+    scratch.run(&["status", "--resume", "b@b.test"]).go().ends_with(0);
+    send_kept(&scratch);
+    assert_eq!(sent(&scratch), [2, 3, 1, 3], "each once more");
+}
+
 #[test]
 fn what_was_kept_is_sent_on_once_and_oldest_first() {
     let scratch = suspended(3);
