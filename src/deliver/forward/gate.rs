@@ -11,6 +11,7 @@ use crate::deliver::forward::history::{self, Sketches};
 use crate::deliver::forward::loops::{self, Parted};
 use crate::deliver::forward::rules::kept::KeptReason;
 use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass};
+use crate::deliver::forward::surge;
 use crate::deliver::headers;
 use crate::message::envelope::Sender;
 use crate::moment::Moment;
@@ -203,6 +204,8 @@ impl Gate {
     pub fn remember_outcome(self, run: &Run, delivery: &Delivery<'_>) {
         when_settled(|| self.remember(run, delivery).write(run, delivery));
         when_settled(|| loops::end_loops(run, delivery, &self.back, &self.sketches, self.is_kept));
+        let taken = self.sent.map(|sent| sent.taken).unwrap_or_default();
+        when_settled(|| surge::tell_of_surge(run, delivery, &taken, &self.sketches));
     }
 
     fn remember(&self, run: &Run, delivery: &Delivery<'_>) -> DueNotices {

@@ -253,7 +253,7 @@ fn has(texts: &[String]) -> bool {
                 has &= copied_at == Some(line.at) || !sent.contains(&line.destination);
                 sent.push(line.destination);
             }
-            Fate::Own | Fate::Braked | Fate::Told | Fate::Answered | Fate::Repeated => {}
+            Fate::Own | Fate::Braked | Fate::Told | Fate::Surged | Fate::Answered | Fate::Repeated => {}
         }
     }
     has

@@ -34,6 +34,8 @@ pub enum Fate {
     Braked,
     /// That something was held back there was told.
     Told,
+    /// That far more was sent there than ever before was told.
+    Surged,
     /// It answered a message that was sent on, and went to whoever wrote that: the destination is the writer.
     Answered,
     /// This destination had it a short while ago: it was counted, and nothing else.
@@ -41,7 +43,7 @@ pub enum Fate {
 }
 
 impl Fate {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Sent,
         Self::Kept,
         Self::Gone,
@@ -49,6 +51,7 @@ impl Fate {
         Self::Own,
         Self::Braked,
         Self::Told,
+        Self::Surged,
         Self::Answered,
         Self::Repeated,
     ];
@@ -63,6 +66,7 @@ impl Fate {
             Self::Own => "own",
             Self::Braked => "braked",
             Self::Told => "told",
+            Self::Surged => "surged",
             Self::Answered => "answered",
             Self::Repeated => "repeated",
         }
@@ -212,7 +216,7 @@ impl<'a> HistoryLine<'a> {
         let mut subjects = vec![HistoryKey::Whole(self.name.to_owned()), HistoryKey::text(text)];
         subjects.extend(id.map(|id| HistoryKey::Id(id.to_owned())));
         match self.fate {
-            Fate::Told | Fate::Answered => subjects.push(HistoryKey::count(self.fate, self.destination)),
+            Fate::Told | Fate::Surged | Fate::Answered => subjects.push(HistoryKey::count(self.fate, self.destination)),
             Fate::Sent | Fate::Kept | Fate::Gone | Fate::Rescued | Fate::Own | Fate::Braked | Fate::Repeated => {}
         }
         subjects

@@ -106,7 +106,7 @@ fn past(lines: &[HistoryLine<'_>], destination: &str) -> Vec<Past> {
         Fate::Sent => Some(Was::Sent),
         Fate::Own => Some(Was::Own),
         Fate::Braked => Some(Was::Braked),
-        Fate::Kept | Fate::Gone | Fate::Rescued | Fate::Told | Fate::Answered | Fate::Repeated => None,
+        Fate::Kept | Fate::Gone | Fate::Rescued | Fate::Told | Fate::Surged | Fate::Answered | Fate::Repeated => None,
     };
     let is_own =
         |line: &&HistoryLine<'_>| line.destination == destination || is_same_address(line.destination, destination);
@@ -141,13 +141,7 @@ pub fn end_loops(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)]
 /// Tells that mail is held back, if that was not told lately. A notice that cannot be written is owed.
 fn tell(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) {
     let now = delivery.date.unix_timestamp();
-    let is_told = history::read_history(run).is_some_and(|history| {
-        let lines = history.lines_about(&HistoryKey::count(Fate::Told, destination));
-        let within =
-            |text: &String| HistoryLine::read(text).is_some_and(|line| now.abs_diff(line.at) < TOLD.unsigned_abs());
-        lines.iter().any(within)
-    });
-    if is_told {
+    if history::read_history(run).is_some_and(|history| is_told(&history, Fate::Told, destination, now)) {
         return;
     }
     tracing::warn!(
@@ -163,4 +157,12 @@ fn tell(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) {
     destinations::tell_of_loop(run, delivery, destination, back.kind(), whom);
     let told = [(Fate::Told, destination.to_owned())];
     history::note_fates(run, delivery, &told, &Sketches::default());
+}
+
+/// Tells whether the line that says so, of `fate`, was written lately.
+pub fn is_told(history: &History, fate: Fate, destination: &str, now: i64) -> bool {
+    let lines = history.lines_about(&HistoryKey::count(fate, destination));
+    let within =
+        |text: &String| HistoryLine::read(text).is_some_and(|line| now.abs_diff(line.at) < TOLD.unsigned_abs());
+    lines.iter().any(within)
 }

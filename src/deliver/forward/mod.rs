@@ -15,6 +15,7 @@ pub(crate) mod loops;
 pub(crate) mod notices;
 pub mod rules;
 pub(crate) mod srs;
+mod surge;
 pub(crate) mod token_test;
 pub(crate) mod verp;
 

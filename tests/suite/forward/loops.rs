@@ -256,3 +256,47 @@ fn a_full_mailbox_defers_nothing_from_the_destination() {
     assert!(scratch.calls().is_empty());
     assert!(contains(&fs::read(scratch.path("state/overflow")).unwrap(), b"answer"));
 }
+
+/// The history as it would be so many seconds later.
+fn pass_history_time(scratch: &Scratch, seconds: i64) {
+    let path = scratch.path("state/sent");
+    let later = |line: &str| {
+        let (at, rest) = line.split_once(' ').unwrap();
+        format!("{} {rest}\n", at.parse::<i64>().unwrap() - seconds)
+    };
+    let text: String = fs::read_to_string(&path).unwrap().lines().map(later).collect();
+    fs::write(path, text).unwrap();
+}
+
+/// Each from another domain and host, and nothing in it that is alike: told from mail of many people by its number alone.
+#[test]
+fn far_more_than_ever_is_told_once_and_sent_on() {
+    let scratch = scratch();
+    let far_more = |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            let from = format!("x@d{number}.test");
+            let text = mail(
+                &from,
+                &format!("h{number}.test"),
+                number,
+                &format!("w{number} v{number}"),
+            );
+            comes(&scratch, &from, &text);
+        }
+    };
+    let told = |text: &[u8]| {
+        let subject = b"Subject: Far more mail than ever before is forwarded to desk@desk.test";
+        messages(text).iter().filter(|one| contains(one, subject)).count()
+    };
+    far_more(0..1);
+    pass_history_time(&scratch, 7200);
+    far_more(1..200);
+    pass_history_time(&scratch, 600);
+    assert_eq!((told(&scratch.mail()), told(&scratch.diverted())), (0, 0));
+    far_more(200..201);
+    assert_eq!((told(&scratch.mail()), told(&scratch.diverted())), (1, 1));
+    pass_history_time(&scratch, 600);
+    far_more(201..205);
+    assert_eq!(scratch.calls().len(), 205, "all of it is sent on");
+    assert_eq!((told(&scratch.mail()), told(&scratch.diverted())), (1, 1), "once a day");
+}

@@ -24,6 +24,7 @@ mod pace;
 pub(crate) mod past;
 mod pending_notices;
 pub mod sketch;
+pub(crate) mod surge;
 pub mod suspension;
 pub(crate) mod suspension_reason;
 mod text_hash;

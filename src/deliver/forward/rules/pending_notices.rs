@@ -43,7 +43,7 @@ pub enum DestinationEvent {
     HeldBack(HeldBackKind),
 }
 
-/// Why mail is held back, as far as it is told.
+/// Why mail is held back, as far as it is told, or may have to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeldBackKind {
@@ -57,6 +57,8 @@ pub enum HeldBackKind {
     Pace,
     /// Too many messages came.
     Flood,
+    /// None is held back, but far more came than ever before.
+    Surge,
 }
 
 /// What has to be told, as it was when it happened.
