@@ -300,3 +300,40 @@ fn far_more_than_ever_is_told_once_and_sent_on() {
     assert_eq!(scratch.calls().len(), 205, "all of it is sent on");
     assert_eq!((told(&scratch.mail()), told(&scratch.diverted())), (1, 1), "once a day");
 }
+
+/// A desk in the cloud answers in HTML, to the address that everybody knows, and quotes what it answers.
+pub fn end_quoting_desk(scratch: &Scratch, name: &str) {
+    // With tokens, a test of them is sent, too.
+    let sent = || {
+        let calls = scratch.calls();
+        calls
+            .iter()
+            .filter(|call| call.last().is_some_and(|to| to == "desk@desk.test"))
+            .count()
+    };
+    let before = sent();
+    let header = |from: &str, host: &str, number: usize| {
+        let text = mail(from, host, number, &format!("w{number} v{number}"));
+        text.split_once("\n\n").unwrap().0.to_owned()
+    };
+    let mut text = "the printer on the third floor does not work".to_owned();
+    let first = format!("{}\n\n{text}\n", header("ann@s.test", "mail.s.test", 1));
+    comes(scratch, "ann@s.test", &first);
+    let mut number = 1;
+    while sent() == before + number && number < 20 {
+        number += 1;
+        text = format!("request w{number} v{number} was received<blockquote>{text}</blockquote>");
+        let header = header("Desk <it@cloud.test>", "mx.cloud.test", number);
+        let body = format!("--b\n\nsee w{number}\n--b\nContent-Type: text/html\n\n<p>{text}</p>\n--b--\n");
+        let answer = format!("{header}\nContent-Type: multipart/alternative; boundary=b\n\n{body}");
+        comes(scratch, "it@cloud.test", &answer);
+    }
+    assert_eq!(number, 5, "{name}: three answers go on");
+}
+
+#[test]
+fn a_desk_that_quotes_is_ended_whoever_the_sender_is() {
+    for sender in ["self", "original", "verp"] {
+        end_quoting_desk(&scratch().set("forward.sender", &format!("{sender:?}")), sender);
+    }
+}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::forward::loops::end_quoting_desk;
 use crate::support::{ORDINARY, Scratch, contains, messages, shown, user_name};
 
 fn scratch() -> Scratch {
@@ -249,4 +250,9 @@ fn what_is_not_returned_is_diverted_where_nothing_can_be_held() {
     let run = scratch.run(&["return", "-f", "x@b.test", "-a", &address]);
     run.input(ORDINARY).go().ends_with(0).mentions("without a held copy");
     assert_eq!(scratch.last_call(), ("<>".to_owned(), vec!["admin@a.test".to_owned()]));
+}
+
+#[test]
+fn a_desk_that_quotes_is_ended_with_srs() {
+    end_quoting_desk(&scratch(), "srs");
 }

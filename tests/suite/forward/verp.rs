@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::forward::loops::end_quoting_desk;
 use crate::support::{Ended, ORDINARY, Scratch, contains, messages, shown, user_name};
 
 /// Where no test message came home yet.
@@ -382,4 +383,9 @@ fn where_senders_are_ignored_reports_count_without_a_token() {
     fs::remove_file(scratch.path("state/routes.json")).unwrap();
     comes(&scratch, "a@a.test", &report).ends_with(0);
     assert_eq!(counted(&scratch), "");
+}
+
+#[test]
+fn a_desk_that_quotes_is_ended_with_tokens() {
+    end_quoting_desk(&scratch(), "with tokens");
 }

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | it answers, names, attaches or quotes that message, and whoever wrote it neither wrote nor got that one | 10 |
 //! | the same, where its writer wrote that one too, and that was caused itself: within two minutes, later | 10, 1 |
+//! | the same within 20 s, where that was not caused, or seemed so by time alone | 5, 10 |
 //! | it came from the destination's domain or through its hosts, and repeats the text of that message | 10 |
 //! | the same, or an automatic answer, and its subject is that one's with words around it | 10 |
 //! | an automatic answer within ten minutes, from who sent the last one | 10 |
@@ -29,9 +30,10 @@
 //! What people do counts little: an answer to somebody who takes part, a list, a sender who also writes unprompted. Whoever
 //! wants to be braked can be; the price of a mistake is a message in the user's mailbox, and that both user and administrator are told.
 //!
-//! Limits of this. A responder that comes through another host each time, none of the destination's, and whose answers share nothing with what
-//! they answer, is ended by number alone (`FLOOD`). So is one that wrote first and whose answers share nothing (`pace`). One that needs more than two minutes for each such answer is not told from
-//! people: it makes at most thirty an hour, until somebody looks.
+//! Limits of this. A responder that comes through another host each time, none of the destination's, and whose answers share nothing with
+//! what they answer, is ended by number alone (`FLOOD`). So is one that wrote first and whose answers share nothing (`pace`). One that needs
+//! more than two minutes for each such answer is not told from people: it makes at most thirty an hour. `surge` tells of both where they are
+//! far more than ever.
 
 use std::collections::BTreeSet;
 
@@ -179,9 +181,10 @@ impl Weighing<'_> {
         all.extend(self.by_answer());
         if self.is_known() {
             all.extend(self.sent_within(SOON).filter_map(|p| self.by_growth(p)));
+            all.extend(self.by_quote(|past| past.sketch.from == self.sketch.from));
         } else {
             all.extend(self.sent_within(SIMILAR).filter_map(|p| self.by_content(p)));
-            all.extend(self.by_quote());
+            all.extend(self.by_quote(|_| true));
             all.extend([AT_ONCE, SOON].into_iter().filter_map(|within| self.by_time(within)));
         }
         all.into_iter()

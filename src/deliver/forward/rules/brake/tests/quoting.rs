@@ -154,6 +154,58 @@ fn whoever_quotes_is_ended_however_it_quotes() {
     }
 }
 
+/// Somebody's machine answers the desk's answers, which the guard does not see.
+#[test]
+fn whoever_wrote_first_and_quotes_its_own_words_is_ended() {
+    for (name, quote) in QUOTES {
+        for pause in [1, 15] {
+            let went = answers(quote, |_| ("ann@s.test".to_owned(), "mail.s.test".to_owned()), pause);
+            assert!(went <= 3, "{name}, {pause} s: {went}");
+        }
+    }
+}
+
+/// Each message that goes on is answered so often, the first answer after `pause` seconds.
+fn branching_answers(times: usize, batch: usize, pause: i64) -> usize {
+    let (_, quote) = QUOTES[0];
+    let mut traffic = Traffic::default();
+    let first = mail("ann@s.test", "mail.s.test", 1, "");
+    let mut open = std::collections::VecDeque::new();
+    let first = with_content(&first, (PLAIN.to_owned(), TEXT.to_owned()));
+    assert!(traffic.comes(20_000, &first));
+    open.push_back((20_000, first));
+    let (mut number, mut went) = (1, 0);
+    while open.len() >= batch && went < 200 {
+        let read: Vec<(i64, String)> = (0..batch).filter_map(|_| open.pop_front()).collect();
+        let last = read.iter().map(|(at, _)| *at).max().unwrap_or(0);
+        for n in 0..times * batch {
+            number += 1;
+            let Some((_, before)) = read.get(n % batch) else {
+                continue;
+            };
+            let header = mail("it@cloud.test", "mx.cloud.test", number, "");
+            let answer = with_content(&header, quote(&own_words(number), before));
+            let at = last + pause + n as i64;
+            if traffic.comes(at, &answer) {
+                went += 1;
+                open.push_back((at, answer));
+            }
+        }
+    }
+    went
+}
+
+#[test]
+fn whoever_quotes_and_answers_everything_twice_is_ended() {
+    let mut found = Vec::new();
+    for (times, batch) in [(2, 1), (3, 1)] {
+        for pause in [1, 15, 60] {
+            found.push((times, batch, pause, branching_answers(times, batch, pause)));
+        }
+    }
+    assert!(found.iter().all(|(.., went)| *went <= 14), "{found:?}");
+}
+
 /// Two hundred send one text that somebody wrote for them, each with another name below.
 #[test]
 fn a_petition_passes() {
