@@ -5,6 +5,7 @@
 use crate::error::{Category, Error};
 use crate::maildir::departure::{Departure, MaintenanceLock};
 use crate::maildir::directory::Maildir;
+use crate::maildir::size_file;
 use crate::maildir::view::MaildirView;
 use crate::spool::choose::{ChosenMessages, Inside};
 use crate::spool::context::RunMode;
@@ -106,7 +107,14 @@ fn put_back(
     choice: &ChosenMessages,
     mode: RunMode,
 ) -> Result<MergeTally, Error> {
-    if job.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
+    if job.wanted.inside != Inside::PutBack {
+        return Ok(MergeTally::default());
+    }
+    if choice.originals.count() == 0 {
+        if mode == RunMode::Execute {
+            // A killed run may have put back what the reports carry, and no line counts that. Where that fails, the next count finds it out.
+            let _ = size_file::count_again(maildir);
+        }
         return Ok(MergeTally::default());
     }
     let (room, deadline) = (job.room_beside(choice), &job.care.deadline);

@@ -213,6 +213,19 @@ fn matrix(care: Care, extent: Extent) {
 }
 
 #[test]
+fn what_a_killed_sweep_put_back_is_counted_by_the_next() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let stage = staged(Care::Sweep);
+    let calls = strace::record(run(&stage, Care::Sweep), &strace, &stage.path("state/record"));
+    let adds_line = |call: &&Call| call.line.contains("\"maildirsize\", O_RDWR|O_APPEND");
+    let call = calls.iter().find(adds_line).unwrap();
+    let kill = Trouble::At(call, &Fault::Kill);
+    assert_eq!(try_one(&strace, Care::Sweep, &kill, &mut BTreeMap::new()), None);
+}
+
+#[test]
 fn faults_at_some_calls_of_an_archive_cost_no_message() {
     matrix(Care::Archive, Extent::Part { step: 7 });
 }
