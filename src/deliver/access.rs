@@ -1,4 +1,5 @@
-//! How a run opens a mailbox: with which locks, as which user, and only while the disk has room. Everything that appends goes through here.
+//! How a run opens a mailbox: with which locks, as which user, and only while the disk has room. Everything that
+//! appends goes through here.
 
 use crate::config::{self, Config};
 use crate::deliver::context::Run;
@@ -51,7 +52,8 @@ pub fn open_locked(run: &Run, path: &Path, owner: Owner) -> Result<OpenMailbox, 
     Ok(mailbox)
 }
 
-/// Makes no mailbox that is called after a number: whoever gets a name later does not look there. One that is there is used.
+/// Makes no mailbox that is called after a number: whoever gets a name later does not look there. One that is there is
+/// used.
 pub fn refuse_number(run: &Run, path: &Path) -> Result<(), Error> {
     let is_named = run.is_named_by_hand || !run.account.is_nameless() || run.store.path() != Some(path);
     if is_named || path.symlink_metadata().is_ok() {

@@ -1,9 +1,10 @@
-//! `when_full = "archive"`: when a mailbox has grown beyond its limit, its oldest part is archived until the mailbox is below its soft
-//! limit. The delivery does not wait for that.
+//! `when_full = "archive"`: when a mailbox has grown beyond its limit, its oldest part is archived until the mailbox is
+//! below its soft limit. The delivery does not wait for that.
 //!
-//! MTAs wait until every copy of the pipes that they gave a command is closed, and some kill its process group afterwards. So the archiving
-//! runs as a process in a group of its own, which keeps nothing of its caller but the rights. It is started at most once in a while for
-//! each mailbox. If it never ends, the mailbox grows to twice its limit, and then mail waits. The archiving may be killed at any time.
+//! MTAs wait until every copy of the pipes that they gave a command is closed, and some kill its process group
+//! afterwards. So the archiving runs as a process in a group of its own, which keeps nothing of its caller but the
+//! rights. It is started at most once in a while for each mailbox. If it never ends, the mailbox grows to twice its
+//! limit, and then mail waits. The archiving may be killed at any time.
 
 use std::ffi::OsString;
 use std::fs::FileTimes;
@@ -22,7 +23,8 @@ use crate::sys::{deadline, self_exec};
 /// How long after one run no other is started for the same mailbox.
 const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
 
-/// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and nothing more.
+/// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and
+/// nothing more.
 pub fn start_archiving(run: &Run, delivery: &Delivery<'_>) {
     let Some(mailbox) = run.store.path() else { return };
     if run.config.quota.when_full != Over::Archive {
@@ -52,8 +54,8 @@ fn archive(run: &Run, delivery: &Delivery<'_>, mailbox: &Path, down_to_bytes: u6
     in_background(run, delivery, "archiving", &[&words[..], &[mailbox.into()]].concat())
 }
 
-/// Starts this program with these words, as whoever runs this, unless that was done a short while ago; `note` is the directory in which that
-/// is remembered. Tells whether it was started.
+/// Starts this program with these words, as whoever runs this, unless that was done a short while ago; `note` is the
+/// directory in which that is remembered. Tells whether it was started.
 pub fn in_background(run: &Run, delivery: &Delivery<'_>, note: &str, words: &[OsString]) -> Result<bool, Error> {
     if !is_due(run, note, SystemTime::from(delivery.date)) {
         return Ok(false);

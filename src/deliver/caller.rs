@@ -1,5 +1,5 @@
-//! What the caller says about a message: Postfix, Exim, sendmail, OpenSMTPD, procmail and maildrop each set other variables and
-//! add other header fields. Flags come first, then the environment, then the message.
+//! What the caller says about a message: Postfix, Exim, sendmail, OpenSMTPD, procmail and maildrop each set other
+//! variables and add other header fields. Flags come first, then the environment, then the message.
 
 use std::cell::LazyCell;
 
@@ -42,7 +42,8 @@ pub fn read_envelope(
         if let Some(address) = Address::parse(text) {
             let qualified = match address.domain() {
                 Some(_) => Some(address),
-                // A bare name is a mailbox of this host, where a user is called so: getmail writes `unknown` for all of them.
+                // A bare name is a mailbox of this host, where a user is called so: getmail writes `unknown` for all of
+                // them.
                 None if is_user(address.without_extension(&config.recipient_delimiter), account) => {
                     Address::from_parts(address.local(), &mail_name)
                 }
@@ -88,8 +89,8 @@ fn is_user(name: &str, account: &Account) -> bool {
     name == account.name || account::find_known(name).is_ok_and(|user| user.is_some())
 }
 
-/// Sees to it that an envelope is that of a stored message. Nothing but the command line and the message is asked; own addresses are looked
-/// up only where they can be others than those of the message before.
+/// Sees to it that an envelope is that of a stored message. Nothing but the command line and the message is asked; own
+/// addresses are looked up only where they can be others than those of the message before.
 pub fn take_stored(kept: &mut Option<Envelope>, who: &Who, message: &Message<'_>, config: &Config, account: &Account) {
     let nothing = |_: &str| None;
     match kept {
@@ -110,7 +111,8 @@ fn sender(who: &Who, variable: Variable<'_>, message: &Message<'_>) -> Sender {
     if let Some(field) = trusted {
         return Sender::read(&field.text());
     }
-    // maildrop exports every variable of its own, MAILFILTER among them; its MAILER-DAEMON may also mean that it knows nothing.
+    // maildrop exports every variable of its own, MAILFILTER among them; its MAILER-DAEMON may also mean that it knows
+    // nothing.
     if let (Some(_), Some(from)) = (variable("MAILFILTER"), variable("FROM"))
         && let sender @ Sender::Address(_) = Sender::read(&from)
     {

@@ -1,5 +1,5 @@
-//! What is known while a message is on its way: `Run` holds for all messages of a run, `Delivery` for one message, and `Outcome` says what
-//! became of it.
+//! What is known while a message is on its way: `Run` holds for all messages of a run, `Delivery` for one message, and
+//! `Outcome` says what became of it.
 
 use crate::message::address::{Address, OwnAddresses};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -65,7 +65,8 @@ pub enum Started {
     ByHand,
 }
 
-/// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the MTA try again.
+/// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the MTA try
+/// again.
 #[derive(Clone, Debug, Default)]
 pub struct Intents(Rc<RefCell<Vec<Intent>>>);
 
@@ -174,22 +175,22 @@ pub enum Outcome {
     },
 }
 
-/// Does what comes behind a message of which it is settled what becomes of it. A mistake of ours there ends nothing: a message that is
-/// safe would come again.
+/// Does what comes behind a message of which it is settled what becomes of it. A mistake of ours there ends nothing: a
+/// message that is safe would come again.
 pub fn when_settled(step: impl FnOnce()) {
     let _ = panic::catch_unwind(AssertUnwindSafe(step));
 }
 
 impl Run {
-    /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured place, or where
-    /// others may write to it. Whether they may is looked at once.
+    /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured
+    /// place, or where others may write to it. Whether they may is looked at once.
     pub fn state_dir(&self) -> Option<PathBuf> {
         let state = || state_dir(&self.config, &self.account);
         self.state.get_or_init(state).clone()
     }
 
-    /// Logs that `error` keeps this run from its state, and what comes of that. Where a home is full or cannot be written, each step fails for
-    /// the same reason: only the first is a warning.
+    /// Logs that `error` keeps this run from its state, and what comes of that. Where a home is full or cannot be
+    /// written, each step fails for the same reason: only the first is a warning.
     pub fn log_state_failure(&self, error: &Error, consequence: &'static str) {
         let user = &self.account.name;
         let is_lasting = error.retry_outlook() == Retry::NeedsMending || error.is_lack_of_room();
@@ -203,7 +204,8 @@ impl Run {
         }
     }
 
-    /// Why nothing can be remembered, as far as looking tells: others may write to the state directory, or this run may not.
+    /// Why nothing can be remembered, as far as looking tells: others may write to the state directory, or this run may
+    /// not.
     pub fn state_trouble(&self) -> Option<Error> {
         let dir = match trusted_state_dir(&self.config, &self.account) {
             Ok(dir) => dir?,
@@ -245,8 +247,8 @@ pub fn named_store(store: MailStore, account: &Account) -> Result<MailStore, Err
     store.map_err(|cause| Error::new(Category::Configuration, "find the mailbox of", &account.name, cause))
 }
 
-/// Where a user's state is; none where there is neither a home nor a configured place, or where others may write to it: then the log
-/// says so.
+/// Where a user's state is; none where there is neither a home nor a configured place, or where others may write to it:
+/// then the log says so.
 pub fn state_dir(config: &Config, account: &Account) -> Option<PathBuf> {
     trusted_state_dir(config, account).unwrap_or_else(|e| {
         tracing::warn!(user = account.name, note = e.to_string(), "goes on without its state");

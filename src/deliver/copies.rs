@@ -1,6 +1,6 @@
-//! Keeps copies of a message that is sent on. One goes into the mailbox, where the user wants it or a destination is suspended. Another is
-//! held in the state directory, where no bounce could come back. A message that cannot be sent comes again, so its copies are taken back;
-//! where that is impossible, they are made after the message was sent.
+//! Keeps copies of a message that is sent on. One goes into the mailbox, where the user wants it or a destination is
+//! suspended. Another is held in the state directory, where no bounce could come back. A message that cannot be sent
+//! comes again, so its copies are taken back; where that is impossible, they are made after the message was sent.
 
 use crate::classify::policy::Copies;
 use crate::config::Over;
@@ -17,11 +17,11 @@ use crate::submit::program::SendmailKind;
 /// What comes first where a message is sent and a copy of it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// The copy. When the MTA cannot take the message now, the copy is taken back: the message will come again, and each time would
-    /// leave another.
+    /// The copy. When the MTA cannot take the message now, the copy is taken back: the message will come again, and
+    /// each time would leave another.
     CopyFirst,
-    /// The message goes out first, since the copy could not be taken back. When the copy cannot be put there now, the message comes
-    /// again; the history knows then that it was sent.
+    /// The message goes out first, since the copy could not be taken back. When the copy cannot be put there now, the
+    /// message comes again; the history knows then that it was sent.
     SendFirst,
 }
 
@@ -77,8 +77,8 @@ pub(super) fn place_copy(
             Ok(FirstCopy::None)
         }
         Err(e) if e.retry_outlook() == Retry::NeedsMending => {
-            // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
-            // off until the MTA gives up.
+            // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes,
+            // than put off until the MTA gives up.
             tracing::warn!(user = run.account.name, why, note = %e, "forwarded all the same");
             gate.hold_nothing();
             Ok(FirstCopy::None)
@@ -87,8 +87,8 @@ pub(super) fn place_copy(
     }
 }
 
-/// The fields on top of the copy; none where no copy is wanted. One that is asked for says why where some destination gets nothing: for that
-/// one it is no copy, it is the message.
+/// The fields on top of the copy; none where no copy is wanted. One that is asked for says why where some destination
+/// gets nothing: for that one it is no copy, it is the message.
 pub(super) fn copy_fields(delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Option<String> {
     match (copies, gate.why_kept()) {
         (Copies::None, None) => None,
@@ -117,7 +117,8 @@ pub(super) fn take_copies_back(run: &Run, delivery: &Delivery<'_>, held: Unretur
 pub(super) enum Unreturnable {
     /// It could, or there is a copy anyway.
     No,
-    /// It could not: MTAs drop a null-sender message that they cannot deliver, and dma reports without the text. A copy is held.
+    /// It could not: MTAs drop a null-sender message that they cannot deliver, and dma reports without the text. A copy
+    /// is held.
     Held(HeldCopy),
     /// It could not, and no copy can be held.
     NotHeld,

@@ -1,5 +1,5 @@
-//! Puts a message into the mailbox or hands it to the administrator; where that cannot be done, says where it goes instead. The last resort
-//! is the user's own mailbox; when that fails, too, the message goes back to the MTA.
+//! Puts a message into the mailbox or hands it to the administrator; where that cannot be done, says where it goes
+//! instead. The last resort is the user's own mailbox; when that fails, too, the message goes back to the MTA.
 
 use crate::classify::policy::Why;
 use crate::config::Over;
@@ -89,8 +89,8 @@ pub(super) fn divert_or_keep(run: &Run, delivery: &Delivery<'_>, why: Why) -> Re
     })
 }
 
-/// Diverts the message; where the administrator has had enough, it stays in the user's own mailbox. `needs_fix` says what is done where it is
-/// impossible until somebody mends something.
+/// Diverts the message; where the administrator has had enough, it stays in the user's own mailbox. `needs_fix` says
+/// what is done where it is impossible until somebody mends something.
 fn divert_or_else(
     run: &Run,
     delivery: &Delivery<'_>,

@@ -1,5 +1,5 @@
-//! The header fields that spoolguard adds, and the text that goes into them. What a message says is bounded and made harmless
-//! before it is quoted: it neither opens a line nor ends a string.
+//! The header fields that spoolguard adds, and the text that goes into them. What a message says is bounded and made
+//! harmless before it is quoted: it neither opens a line nor ends a string.
 
 use time::OffsetDateTime;
 
@@ -163,8 +163,8 @@ pub fn kept_fields(judgement: &Judgement, why: &str, message: &Message<'_>) -> S
     format!("{KEPT_HEADER}: {reason}{line_end}") + &separator_field(message)
 }
 
-/// The field on top of a message that came back, with what is known of why: `blame` says which destination it did not reach, `notes` what
-/// else the user has to know, each of the form `key=value`.
+/// The field on top of a message that came back, with what is known of why: `blame` says which destination it did not
+/// reach, `notes` what else the user has to know, each of the form `key=value`.
 pub fn rescued_field(blame: Option<&ForwardFailure>, host: Option<&str>, notes: &[String], line_end: &str) -> String {
     let mut parts = vec!["why=came-back".to_owned()];
     if let Some(blame) = blame {
@@ -202,8 +202,8 @@ fn reason(judgement: &Judgement, why: &str) -> String {
     )
 }
 
-/// What stands between our fields and a message whose first line continues a field: it would become a part of ours, and our
-/// `X-Loop` would not be known again.
+/// What stands between our fields and a message whose first line continues a field: it would become a part of ours, and
+/// our `X-Loop` would not be known again.
 pub fn separator_field(message: &Message<'_>) -> String {
     match message.content().first() {
         Some(b' ' | b'\t') => format!(

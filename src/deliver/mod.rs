@@ -1,6 +1,7 @@
 //! The pipeline: one message, from standard input to an exit status. Every way out of here is 0, 75 or a configured 77.
 //!
-//! This file says in which order things happen. What a message is, and what it gets, `classify` decides; `settle` does it.
+//! This file says in which order things happen. What a message is, and what it gets, `classify` decides; `settle` does
+//! it.
 
 pub(crate) mod access;
 mod auto_archive;
@@ -139,13 +140,14 @@ pub fn refuse_under_mta(verb: &'static str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Shakes off what the caller left behind: signals that it blocks or ignores, and its umask, since every file that is made here
-/// names its mode.
+/// Shakes off what the caller left behind: signals that it blocks or ignores, and its umask, since every file that is
+/// made here names its mode.
 pub fn begin_run() -> Result<Deadline, Error> {
     begin_with(Deadline::begin)
 }
 
-/// The same for a single delivery, which waits for nothing if it need not, and which hangs on nothing. Called before a file is touched.
+/// The same for a single delivery, which waits for nothing if it need not, and which hangs on nothing. Called before a
+/// file is touched.
 pub fn begin_delivery() -> Result<Deadline, Error> {
     let deadline = begin_with(Deadline::begin_delivery)?;
     watchdog::start_watchdog();
@@ -299,9 +301,9 @@ impl Run {
     }
 }
 
-/// Becomes the user where this is root, and finds the place of the user's mailbox: in the system's spool directory, under the name that
-/// root was told, or, of a setgid installation, under the name of whoever runs it. None where there is nothing to be done there that
-/// the user could not do.
+/// Becomes the user where this is root, and finds the place of the user's mailbox: in the system's spool directory,
+/// under the name that root was told, or, of a setgid installation, under the name of whoever runs it. None where there
+/// is nothing to be done there that the user could not do.
 fn become_user(account: &Account, group: Option<SetAside>) -> Result<Option<SpoolDirAccess>, Error> {
     let spool_dir = || load::system_config().and_then(|config| SpoolDir::open(config.mailbox.location.spool_dir()));
     if account::is_root() {

@@ -1,5 +1,5 @@
-//! Delivers a message that spoolguard wrote itself: into an mbox, under its lock, or to an address, with the null sender, so that nothing
-//! ever comes back for it. When that fails, no part of the message is there.
+//! Delivers a message that spoolguard wrote itself: into an mbox, under its lock, or to an address, with the null
+//! sender, so that nothing ever comes back for it. When that fails, no part of the message is there.
 
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! The overflow: an mbox in the state directory, for mail that finds no room in the mailbox and must not wait.
 //!
-//! It is bounded in bytes and messages; beyond that a message stays in the MTA's queue. A copy of a message that lies there already, by its
-//! id and its content, is counted and not stored: a stranger who sends one message again and again fills nothing. User and administrator
-//! are told once, until the overflow is empty again. What fits goes back into the mailbox in a process of its own
-//! (`spool/restore/overflow.rs`), which the next delivery starts.
+//! It is bounded in bytes and messages; beyond that a message stays in the MTA's queue. A copy of a message that lies
+//! there already, by its id and its content, is counted and not stored: a stranger who sends one message again and
+//! again fills nothing. User and administrator are told once, until the overflow is empty again. What fits goes back
+//! into the mailbox in a process of its own (`spool/restore/overflow.rs`), which the next delivery starts.
 
 use crate::deliver::{access, auto_archive, notify, quota_notice, store};
 use std::ffi::OsString;
@@ -58,7 +58,8 @@ pub fn overflow_path(run: &Run) -> Option<PathBuf> {
     Some(run.state_dir()?.join(NAME))
 }
 
-/// How it stands in the state directory `dir` of the user with this number, who asks; none where it is empty or cannot be read.
+/// How it stands in the state directory `dir` of the user with this number, who asks; none where it is empty or cannot
+/// be read.
 pub fn inspect_overflow(dir: &Path, uid: u32) -> Option<Overflow> {
     let path = dir.join(NAME);
     let file = open_existing(&path, Owner::Trusted(uid)).ok()??;
@@ -75,7 +76,8 @@ pub fn inspect_overflow(dir: &Path, uid: u32) -> Option<Overflow> {
     })
 }
 
-/// How many bytes lie in the overflow of the state directory `dir`. Nothing is opened, and no link followed: for whoever is not its user.
+/// How many bytes lie in the overflow of the state directory `dir`. Nothing is opened, and no link followed: for
+/// whoever is not its user.
 pub fn overflow_bytes(dir: &Path) -> Option<u64> {
     let stat = dir.join(NAME).symlink_metadata().ok()?;
     Some(stat.len()).filter(|bytes| stat.is_file() && *bytes > 0)
@@ -136,8 +138,8 @@ pub fn put_in_overflow(run: &Run, delivery: &Delivery<'_>, added: &str) -> Resul
     Ok(outcome(Why::OverQuota.to_string()))
 }
 
-/// What an earlier run has put there of this message, with `added` fields on top, that was killed before it could say so. By now there may
-/// be room in the mailbox, and it would be in both.
+/// What an earlier run has put there of this message, with `added` fields on top, that was killed before it could say
+/// so. By now there may be room in the mailbox, and it would be in both.
 ///
 /// # Errors
 /// When the overflow cannot be locked or put in order.
@@ -164,8 +166,8 @@ pub fn find_earlier(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<O
     }
 }
 
-/// Puts the message there; where the configuration sends mail here, user and administrator are told. What comes here for want of a better place is shown
-/// by `status`, and comes back by itself.
+/// Puts the message there; where the configuration sends mail here, user and administrator are told. What comes here
+/// for want of a better place is shown by `status`, and comes back by itself.
 pub fn put_and_tell(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
     let outcome = put_in_overflow(run, delivery, "")?;
     if run.config.quota.when_full == Over::Overflow
@@ -269,8 +271,8 @@ fn text(run: &Run, path: &Path) -> String {
     )
 }
 
-/// Begins to put back what lies there, in the background, where there is room for some of it. The message is safe by now: what fails here is
-/// logged, and nothing more.
+/// Begins to put back what lies there, in the background, where there is room for some of it. The message is safe by
+/// now: what fails here is logged, and nothing more.
 pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
     let has_mail = overflow_path(run).is_some_and(|path| path.symlink_metadata().is_ok_and(|stat| stat.len() > 0));
     // Counting messages takes its time; the command that is started does that.

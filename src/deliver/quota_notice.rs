@@ -1,4 +1,5 @@
-//! Writes the notices about a mailbox that fills, and decides when they are due. Nothing answers them (RFC 3834 section 5).
+//! Writes the notices about a mailbox that fills, and decides when they are due. Nothing answers them (RFC 3834 section
+//! 5).
 
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +17,8 @@ use crate::sys::cache_file::{mark_time, renew_mark};
 /// How long the user is not warned again.
 const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What the user is told about a mailbox that holds `now_bytes`: that it fills up, once a day while it lasts, and when it is over. Whoever
-/// gets a text has to put it there: it is noted that the user was told.
+/// What the user is told about a mailbox that holds `now_bytes`: that it fills up, once a day while it lasts, and when
+/// it is over. Whoever gets a text has to put it there: it is noted that the user was told.
 pub fn take_due_notice(run: &Run, delivery: &Delivery<'_>, limit: Limit, now_bytes: u64) -> Option<String> {
     let (bytes, mark) = (limit.bytes?, run.mark_path("quota-warned")?);
     let threshold = run.config.quota.warn.of(bytes)?;
@@ -72,8 +73,8 @@ fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
     )
 }
 
-/// A whole message of ours from `text`: a subject, more header fields before it where there are any, and the body. Its Message-ID has `tag`
-/// behind time and process.
+/// A whole message of ours from `text`: a subject, more header fields before it where there are any, and the body. Its
+/// Message-ID has `tag` behind time and process.
 pub fn write_message(own: &str, to: &str, date: OffsetDateTime, tag: &str, text: &str) -> String {
     let (nanoseconds, process) = (date.unix_timestamp_nanos(), std::process::id());
     let written = date.format(&Rfc2822).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Logs what was put in order when a mailbox was opened: what killed runs had left, and journals that somebody has to look at.
+//! Logs what was put in order when a mailbox was opened: what killed runs had left, and journals that somebody has to
+//! look at.
 
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::recover::Recovered;

@@ -1,5 +1,6 @@
-//! Sends a message on to every destination that may have it, and keeps it in the mailbox for the others. Decides what comes first, the copy
-//! or the message, and what is done where a destination has the message already, is suspended, or refuses it.
+//! Sends a message on to every destination that may have it, and keeps it in the mailbox for the others. Decides what
+//! comes first, the copy or the message, and what is done where a destination has the message already, is suspended, or
+//! refuses it.
 
 use crate::classify::policy::Copies;
 use crate::config::Over;
@@ -73,8 +74,8 @@ fn note_kept_back(run: &Run, delivery: &Delivery<'_>, kept_back: &[KeptBack], ou
     }
 }
 
-/// A message that every destination has already. One that came while the first was on its way is counted: nobody reads it in a mailbox
-/// that all is forwarded from. One that came later may have come back, and is kept once.
+/// A message that every destination has already. One that came while the first was on its way is counted: nobody reads
+/// it in a mailbox that all is forwarded from. One that came later may have come back, and is kept once.
 fn repeat(
     run: &Run,
     delivery: &Delivery<'_>,
@@ -85,8 +86,9 @@ fn repeat(
 ) -> Result<Outcome, Error> {
     let outcome = match copies {
         Copies::Keep if !history::has_it(run, delivery.name()) => {
-            // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left
-            // is known again by them. Left to wait for room, it would go round once the memory of it fades.
+            // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and
+            // what it left is known again by them. Left to wait for room, it would go round once the memory of it
+            // fades.
             let outcome = with_note(append_or_fall_back(run, delivery, "", Over::Overflow)?, why);
             history::note_kept(run, delivery);
             outcome
@@ -161,8 +163,8 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     };
     let refusals = sent.refused.clone();
     gate.note_sent(sent);
-    // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
-    // there, and each further try would leave another.
+    // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken
+    // back from there, and each further try would leave another.
     let copied = match order {
         Order::CopyFirst => copy.map(|put| finish_put(run, delivery, put)),
         Order::SendFirst => copy_behind(run, delivery, copies, gate),
@@ -173,7 +175,8 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     if (gate.holds_back() || order == Order::SendFirst)
         && let Some(Err(e)) = copied
     {
-        // For a destination that got nothing this copy is all there is. One that was only not put there now is put there with the next try.
+        // For a destination that got nothing this copy is all there is. One that was only not put there now is put
+        // there with the next try.
         return Err(e);
     }
     if refusals.is_empty() {
@@ -227,8 +230,8 @@ fn keep_refused(
     }
 }
 
-/// Keeps the copy of a message that was sent. Put off for want of room, the message would go round once the memory of it fades: so the
-/// copy goes to the overflow then.
+/// Keeps the copy of a message that was sent. Put off for want of room, the message would go round once the memory of
+/// it fades: so the copy goes to the overflow then.
 fn copy_behind(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Option<Result<Outcome, Error>> {
     let added = copy_fields(delivery, copies, gate)?;
     let copied = append_or_fall_back(run, delivery, &added, Over::Overflow);

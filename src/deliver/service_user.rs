@@ -1,5 +1,5 @@
-//! Who delivers for virtual users, whose names are addresses: the user of this host that `[mailbox] user` names, and nobody else. Any other
-//! user leaves the message in the MTA's queue.
+//! Who delivers for virtual users, whose names are addresses: the user of this host that `[mailbox] user` names, and
+//! nobody else. Any other user leaves the message in the MTA's queue.
 
 use std::path::Path;
 
@@ -7,7 +7,8 @@ use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::error::{Category, Error};
 use crate::sys::account::{self, Account};
 
-/// Finds the account that mail is delivered for. Where root is to deliver for a virtual user, becomes the user of this host who owns those mailboxes, if the configuration names one.
+/// Finds the account that mail is delivered for. Where root is to deliver for a virtual user, becomes the user of this
+/// host who owns those mailboxes, if the configuration names one.
 pub fn find_account(name: Option<&str>, config: Option<&Path>) -> Result<Account, Error> {
     if let Some(name) = name.filter(|name| account::is_root() && name.contains('@'))
         && account::find_known(name)?.is_none()
@@ -21,7 +22,8 @@ pub fn find_account(name: Option<&str>, config: Option<&Path>) -> Result<Account
     account::find_account(name)
 }
 
-/// The user that the administrator's file names, or the one that root was told; none where nobody is named, or that file cannot be used.
+/// The user that the administrator's file names, or the one that root was told; none where nobody is named, or that
+/// file cannot be used.
 fn owner_of(config: Option<&Path>) -> Option<String> {
     // The limits of single users do not matter here; nobody is called by no name.
     let sources = ConfigSources::from_choice(config, None, [0; 2]);

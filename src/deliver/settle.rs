@@ -1,5 +1,6 @@
-//! Does what was chosen, in the order in which things are tried. What a bounce carries is taken out first; notices and other work that can
-//! wait follow when the message is safe. Where something fails, `fallback.rs` and `send_or_keep.rs` say what comes next.
+//! Does what was chosen, in the order in which things are tried. What a bounce carries is taken out first; notices and
+//! other work that can wait follow when the message is safe. Where something fails, `fallback.rs` and `send_or_keep.rs`
+//! say what comes next.
 
 use crate::classify::policy::{self, Action};
 use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
@@ -49,7 +50,8 @@ pub fn carry_out(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
     result
 }
 
-/// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
+/// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before
+/// that is safe.
 ///
 /// Gives the key of a message that was put into the mailbox.
 fn take_out(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Option<String>, Error> {

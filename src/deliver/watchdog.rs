@@ -1,9 +1,10 @@
-//! Ends a delivery with 75 when a call into the system does not return: on a file system whose server is away, or on a disk that stalls.
-//! Some such calls nobody can leave, not even by a death; a run that hangs there would stay, its MTA would wait for it, and bounce the message.
+//! Ends a delivery with 75 when a call into the system does not return: on a file system whose server is away, or on a
+//! disk that stalls. Some such calls nobody can leave, not even by a death; a run that hangs there would stay, its MTA
+//! would wait for it, and bounce the message.
 //!
-//! So the run steps aside at its start, and delivers in a child that shares all that it has (`spoolguard_watch`). Whatever the child touches
-//! then, the MTA has its answer in time. What is left is what a killed run leaves, and the next one mends it. Where no child can be had, the
-//! run goes on by itself, and nothing watches.
+//! So the run steps aside at its start, and delivers in a child that shares all that it has (`spoolguard_watch`).
+//! Whatever the child touches then, the MTA has its answer in time. What is left is what a killed run leaves, and the
+//! next one mends it. Where no child can be had, the run goes on by itself, and nothing watches.
 
 use spoolguard_watch::Watch;
 
@@ -34,7 +35,8 @@ pub fn start_watchdog() {
     });
 }
 
-/// Lets a run that has become the user end with the process that its MTA ends: a message must not be delivered behind its back.
+/// Lets a run that has become the user end with the process that its MTA ends: a message must not be delivered behind
+/// its back.
 pub fn go_on_as_user() {
     spoolguard_watch::end_with_parent_again();
 }

@@ -1,5 +1,6 @@
-//! A connection to an LMTP server, by a socket of this host or by TCP. No call blocks: each wait has an end, and notices when the run is told to
-//! stop. A name is looked up by getent(1), which reaches what a static program does not.
+//! A connection to an LMTP server, by a socket of this host or by TCP. No call blocks: each wait has an end, and
+//! notices when the run is told to stop. A name is looked up by getent(1), which reaches what a static program does
+//! not.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,7 +24,8 @@ use crate::sys::name_service;
 /// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
 const SLICE: Duration = Duration::from_millis(500);
 
-/// How long the answer to the dot is waited for when the run is told to stop: only the answer says whether the message is there.
+/// How long the answer to the dot is waited for when the run is told to stop: only the answer says whether the message
+/// is there.
 const TIME_WHEN_STOPPED: Duration = Duration::from_secs(5);
 
 /// How long one address of a host may take to answer, where there are more.
@@ -73,7 +75,8 @@ impl Connection {
             .map_err(|e| cause_text(&e))
     }
 
-    /// The same for a question that is over at `until`, whatever happens: signals stay as they are, and none of them ends it.
+    /// The same for a question that is over at `until`, whatever happens: signals stay as they are, and none of them
+    /// ends it.
     pub fn open_for_question(server: &Endpoint, until: Instant) -> Result<Self, String> {
         let time = ConnectionTime {
             until,

@@ -1,8 +1,10 @@
-//! Hands one message for one recipient to an LMTP server (RFC 2033): the mailboxes of Dovecot and Cyrus. What the server answers is sorted here,
-//! once: it has the message, there is no room, or later. A 5xx of the server is "later" too: it is our configuration that named the user.
+//! Hands one message for one recipient to an LMTP server (RFC 2033): the mailboxes of Dovecot and Cyrus. What the
+//! server answers is sorted here, once: it has the message, there is no room, or later. A 5xx of the server is "later"
+//! too: it is our configuration that named the user.
 //!
-//! Servers are tried in turn, as long as none can have the message. From the dot on, which ends the message, a server may have it: then no
-//! other is tried, and where its answer does not come, nobody knows. Whoever calls can write that down before the dot goes out.
+//! Servers are tried in turn, as long as none can have the message. From the dot on, which ends the message, a server
+//! may have it: then no other is tried, and where its answer does not come, nobody knows. Whoever calls can write that
+//! down before the dot goes out.
 
 mod connection;
 mod reply;
@@ -49,8 +51,9 @@ pub fn is_path(address: &str) -> bool {
     address.len() <= MOST_BYTES && address.chars().all(is_harmless) && !is_quoted
 }
 
-/// Hands the message to the first of the servers that can take it. Each has `patience` to ask for the message, and a list of them shares what is
-/// left of the run; the answer to the dot may take the rest of it. `tell` learns each step, each at most once.
+/// Hands the message to the first of the servers that can take it. Each has `patience` to ask for the message, and a
+/// list of them shares what is left of the run; the answer to the dot may take the rest of it. `tell` learns each step,
+/// each at most once.
 pub fn deliver_message<R: Read + Clone>(
     servers: &[Endpoint],
     parcel: &Parcel<'_, R>,
@@ -109,8 +112,8 @@ fn failure(server: &Endpoint, stop: SessionStop, tried: &[(&Endpoint, String)]) 
     LmtpFailure { error, may_be_there }
 }
 
-/// Asks the first of the servers that answers whether the mailbox of `recipient` would take a message from `sender`, and sends none. Gives what
-/// the server said where the mailbox is full. All of it takes no longer than `time`.
+/// Asks the first of the servers that answers whether the mailbox of `recipient` would take a message from `sender`,
+/// and sends none. Gives what the server said where the mailbox is full. All of it takes no longer than `time`.
 ///
 /// # Errors
 /// Where anything else leaves a doubt, as a cause.

@@ -1,8 +1,8 @@
-//! The answers of a server (RFC 5321 section 4.2): read byte by byte, however they come; several lines are one answer. What is kept of one is
-//! bounded, and one without an end is an error.
+//! The answers of a server (RFC 5321 section 4.2): read byte by byte, however they come; several lines are one answer.
+//! What is kept of one is bounded, and one without an end is an error.
 
-/// As much of an answer as is read, in bytes. No server should say so much; but one that has the message and says so at length would get it
-/// again with each try.
+/// As much of an answer as is read, in bytes. No server should say so much; but one that has the message and says so at
+/// length would get it again with each try.
 const MOST_BYTES: usize = 96 << 10;
 
 /// As much of one line as is kept, in bytes (RFC 5321 section 4.5.3.1.5: 512).
@@ -56,7 +56,8 @@ impl Reply {
         }
     }
 
-    /// Tells whether it leaves no doubt that the mailbox is full. A 452 alone may speak of the server (RFC 5321 section 4.2.3).
+    /// Tells whether it leaves no doubt that the mailbox is full. A 452 alone may speak of the server (RFC 5321 section
+    /// 4.2.3).
     pub fn says_mailbox_is_full(&self) -> bool {
         let is_named = self.lines.iter().any(|line| enhanced(line) == Some("2.2"));
         self.meaning() == ReplyMeaning::Full(Lacking::Mailbox) && (is_named || self.code == 552)

@@ -1,8 +1,9 @@
-//! The conversation with one server: greeting, LHLO, MAIL, RCPT, DATA, the message, the dot, one answer. Each command waits for its answer, and the
-//! message for its 354: sent ahead, its lines would be read as commands where the recipient is refused.
+//! The conversation with one server: greeting, LHLO, MAIL, RCPT, DATA, the message, the dot, one answer. Each command
+//! waits for its answer, and the message for its 354: sent ahead, its lines would be read as commands where the
+//! recipient is refused.
 //!
-//! An answer counts for the command that was sent before it. A server that says more than it was asked for is not trusted with a message: its
-//! next word could be an old one.
+//! An answer counts for the command that was sent before it. A server that says more than it was asked for is not
+//! trusted with a message: its next word could be an old one.
 
 use std::io::{self, Read};
 
@@ -107,8 +108,8 @@ impl Session {
         Ok(Greeting { said, extensions })
     }
 
-    /// Asks whether the mailbox would take a message of this size, 0 where that is unknown, and sends none. Gives what the server said where it
-    /// is full.
+    /// Asks whether the mailbox would take a message of this size, 0 where that is unknown, and sends none. Gives what
+    /// the server said where it is full.
     ///
     /// # Errors
     /// When nothing else leaves no doubt.
@@ -257,7 +258,8 @@ impl Session {
         self.connection.outlast_stop();
         let lost = |e: io::Error| StopKind::Lost.with_cause(format!("{} (end of message)", cause_text(&e)));
         let sent = self.connection.send(END);
-        // A server that closes behind its answer may be gone before the dot is out of our hands: what it said is there, or does not come.
+        // A server that closes behind its answer may be gone before the dot is out of our hands: what it said is there,
+        // or does not come.
         if sent.is_err() {
             self.connection.stop_waiting();
         }
@@ -308,7 +310,8 @@ fn first_word(command: &str) -> &str {
     command.split(' ').next().unwrap_or(command)
 }
 
-/// MAIL with the parameters that the server has named: of others it may refuse the whole transaction (555 5.5.4, Dovecot).
+/// MAIL with the parameters that the server has named: of others it may refuse the whole transaction (555 5.5.4,
+/// Dovecot).
 fn mail_command(sender: &str, recipient: &str, size_bytes: u64, extensions: &[String]) -> String {
     let names = |name: &str| {
         let words = extensions

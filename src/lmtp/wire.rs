@@ -1,6 +1,6 @@
-//! The form in which a message goes over the wire (RFC 5321 sections 2.3.8 and 4.5.2): each line feed becomes CR LF, a line that begins with a
-//! dot gets another, and a line with a dot alone ends it all. All other bytes go as they are, eight bits of each, and a lone CR too: it ends
-//! no line, here or there.
+//! The form in which a message goes over the wire (RFC 5321 sections 2.3.8 and 4.5.2): each line feed becomes CR LF, a
+//! line that begins with a dot gets another, and a line with a dot alone ends it all. All other bytes go as they are,
+//! eight bits of each, and a lone CR too: it ends no line, here or there.
 
 /// Encodes a message piece by piece.
 #[derive(Debug)]

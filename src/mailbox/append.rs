@@ -1,5 +1,6 @@
-//! Appends to an mbox: one `From_` line, the quoted message, one empty line, synced. When any of it fails, the mailbox is cut back to what
-//! it was before the lock is released; the error says when that fails, too. A kill leaves a note (`mailbox/intent.rs`).
+//! Appends to an mbox: one `From_` line, the quoted message, one empty line, synced. When any of it fails, the mailbox
+//! is cut back to what it was before the lock is released; the error says when that fails, too. A kill leaves a note
+//! (`mailbox/intent.rs`).
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -101,19 +102,20 @@ impl Appended {
     }
 }
 
-/// Appends `letter` and syncs. A tail that an interrupted delivery of any program left is closed first, so that nothing is
-/// glued to it.
+/// Appends `letter` and syncs. A tail that an interrupted delivery of any program left is closed first, so that nothing
+/// is glued to it.
 ///
 /// What is on the disk when the power goes:
 ///
-/// 1. Before `sync_data`: of the note, the length and the bytes any part, or nothing. The message was not acknowledged and comes
-///    again. ext4 and XFS journal an inode's attributes and its length in order, so the note is there with the first byte, and what is
-///    torn is cut off. A file system that brings the length and loses the note leaves a part, which the next append closes.
-/// 2. Behind `sync_data`: every byte and the length; fdatasync(2) leaves out only times. What stood there before was synced by
-///    whoever wrote it, and is never written to.
+/// 1. Before `sync_data`: of the note, the length and the bytes any part, or nothing. The message was not acknowledged
+///    and comes again. ext4 and XFS journal an inode's attributes and its length in order, so the note is there with
+///    the first byte, and what is torn is cut off. A file system that brings the length and loses the note leaves a
+///    part, which the next append closes.
+/// 2. Behind `sync_data`: every byte and the length; fdatasync(2) leaves out only times. What stood there before was
+///    synced by whoever wrote it, and is never written to.
 /// 3. Behind `sync_name`: the name as well, where the mailbox may be new. Only then the message is acknowledged.
-/// 4. The removal of the note is not synced. It may come back after a power loss, and then stops one equal message: one that
-///    stands in the mailbox byte for byte, `Received` lines and all.
+/// 4. The removal of the note is not synced. It may come back after a power loss, and then stops one equal message: one
+///    that stands in the mailbox byte for byte, `Received` lines and all.
 ///
 /// # Errors
 /// When any step fails; then the mailbox is as it was, or the error says that it is not.
@@ -152,8 +154,9 @@ impl Piece<'_> {
     }
 }
 
-/// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No MTA brings them again;
-/// the note says of one after the other that it is not whole yet, so that what a kill leaves of it is cut off.
+/// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No MTA brings
+/// them again; the note says of one after the other that it is not whole yet, so that what a kill leaves of it is cut
+/// off.
 pub fn append_stored(mailbox: &mut OpenMailbox, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
     append_stored_to(mailbox, pieces, date)
 }
@@ -274,15 +277,15 @@ impl Write for Append<'_> {
     }
 }
 
-/// Makes the mailbox's name last where it was empty: it may be new, made by an earlier try or by somebody else, and its name not on
-/// disk yet.
+/// Makes the mailbox's name last where it was empty: it may be new, made by an earlier try or by somebody else, and its
+/// name not on disk yet.
 pub(super) fn sync_name(locked: &Locked, before_bytes: u64) -> io::Result<()> {
     if before_bytes > 0 {
         return Ok(());
     }
     match sync_parent(locked.path()) {
-        // A directory that may be written to but not read (mode 1733) cannot be opened to be synced. Syncing the file as a whole
-        // carries its name along on journalling file systems.
+        // A directory that may be written to but not read (mode 1733) cannot be opened to be synced. Syncing the file
+        // as a whole carries its name along on journalling file systems.
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => locked.file().sync_all(),
         synced => synced,
     }
@@ -302,8 +305,8 @@ pub(crate) fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::
     Ok(())
 }
 
-/// Takes a message back that was appended, if nothing came after it. One that stays is noted, so that it is known when it comes
-/// again.
+/// Takes a message back that was appended, if nothing came after it. One that stays is noted, so that it is known when
+/// it comes again.
 ///
 /// # Errors
 /// When the mailbox has changed since, or cannot be cut.

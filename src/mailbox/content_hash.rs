@@ -1,5 +1,6 @@
-//! Tells whether two stored messages are the same mail, whatever happened to them in their mailboxes: mail clients note there what was
-//! seen, deliveries write separator lines and quotes of their own. All that is left out; every other byte counts.
+//! Tells whether two stored messages are the same mail, whatever happened to them in their mailboxes: mail clients note
+//! there what was seen, deliveries write separator lines and quotes of their own. All that is left out; every other
+//! byte counts.
 
 use std::io::{self, Write};
 
@@ -37,7 +38,8 @@ const STEP_BYTES: usize = 256 << 10;
 /// What is prose in a body unless quoted.
 const FROM: &[u8] = b"From ";
 
-/// The same for two messages when they are the same mail. Half of a SHA-256, so that nobody can write a message that passes for another.
+/// The same for two messages when they are the same mail. Half of a SHA-256, so that nobody can write a message that
+/// passes for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentHash([u8; 16]);
 

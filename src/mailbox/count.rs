@@ -1,9 +1,9 @@
 //! Counts the messages in a mailbox, without reading all of it at each delivery.
 //!
-//! A small file in the state directory says up to which byte messages were counted, and how many. It is believed only for the same file,
-//! and only as far as the bytes before that place are the ones that were counted; what came since is read. The file is a cache: when it is
-//! lost, damaged or cannot be written, the mailbox is counted again. When a mailbox is too large to be counted in the time of one run, the
-//! next run counts the rest.
+//! A small file in the state directory says up to which byte messages were counted, and how many. It is believed only
+//! for the same file, and only as far as the bytes before that place are the ones that were counted; what came since is
+//! read. The file is a cache: when it is lost, damaged or cannot be written, the mailbox is counted again. When a
+//! mailbox is too large to be counted in the time of one run, the next run counts the rest.
 
 use std::fs::File;
 use std::io;
@@ -78,8 +78,8 @@ pub fn remember_count(file: &File, path: &Path, state_dir: &Path, messages: u64)
     let _ = length.and_then(|length| RememberedCount::until(file, length, messages)?.save(&place(path, state_dir)));
 }
 
-/// The number that was noted for the mailbox as it is now; none where it has changed since, or nothing can be read. Opens no mailbox: for
-/// those who may only look.
+/// The number that was noted for the mailbox as it is now; none where it has changed since, or nothing can be read.
+/// Opens no mailbox: for those who may only look.
 pub fn read_noted_count(path: &Path, state_dir: &Path) -> Option<u64> {
     let stat = path.symlink_metadata().ok()?;
     let memory = RememberedCount::load(&place(path, state_dir))?;

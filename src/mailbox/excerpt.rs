@@ -1,5 +1,5 @@
-//! Copies one message out of an mbox, as it came by mail: without its quoting and the empty line that ends it. Fails when the mbox became
-//! shorter meanwhile.
+//! Copies one message out of an mbox, as it came by mail: without its quoting and the empty line that ends it. Fails
+//! when the mbox became shorter meanwhile.
 
 use std::io::{self, Read};
 

@@ -1,5 +1,5 @@
-//! The mbox form of one message: a separator line, our own fields, the message without the state of other mailboxes, quoted, and an empty
-//! line. `mailbox/append.rs` puts it into a mailbox.
+//! The mbox form of one message: a separator line, our own fields, the message without the state of other mailboxes,
+//! quoted, and an empty line. `mailbox/append.rs` puts it into a mailbox.
 
 use std::io::{self, BufWriter, Read, Write};
 
@@ -10,10 +10,12 @@ use crate::mailbox::quoting::{self, LineQuoting, STEP_BYTES};
 use crate::mailbox::submissions::SubmissionKey;
 use crate::sys::local_time;
 
-/// Up to this length a message is put into mbox form once, in memory, in bytes. Beyond it memory would grow with the message.
+/// Up to this length a message is put into mbox form once, in memory, in bytes. Beyond it memory would grow with the
+/// message.
 const DRAFT_BYTES: usize = 64 << 10;
 
-/// Fields that say in which state a message lies in *another* mailbox. Readers believe them, so they never come in by mail.
+/// Fields that say in which state a message lies in *another* mailbox. Readers believe them, so they never come in by
+/// mail.
 pub const STATE_FIELDS: [&str; 9] = [
     "Content-Length",
     "Status",
@@ -85,7 +87,8 @@ pub fn frame_bytes(sender: &str) -> u64 {
     "From  \n\n".len() as u64 + separator_sender(sender).len() as u64 + ASCTIME_BYTES
 }
 
-/// The sender as the separator line needs it: one word. The null sender is written `MAILER-DAEMON` (RFC 4155, appendix A).
+/// The sender as the separator line needs it: one word. The null sender is written `MAILER-DAEMON` (RFC 4155, appendix
+/// A).
 fn separator_sender(sender: &str) -> String {
     let word: String = sender
         .chars()
@@ -101,8 +104,8 @@ fn separator_sender(sender: &str) -> String {
 /// What asctime(3) takes.
 const ASCTIME_BYTES: u64 = 24;
 
-/// The 24 characters of ctime(3): the local time, as every other program on the host writes and reads them. RFC 4155 asks for UTC; nobody
-/// does that, and IMAP servers would show a time of arrival that is hours off.
+/// The 24 characters of ctime(3): the local time, as every other program on the host writes and reads them. RFC 4155
+/// asks for UTC; nobody does that, and IMAP servers would show a time of arrival that is hours off.
 pub fn ctime_text(date: OffsetDateTime) -> String {
     asctime(local_time::to_local(date))
 }
@@ -120,7 +123,8 @@ fn asctime(date: OffsetDateTime) -> String {
     )
 }
 
-/// A message in mbox form, measured before any of it is in the mailbox. A large one is not kept: it is written a second time.
+/// A message in mbox form, measured before any of it is in the mailbox. A large one is not kept: it is written a second
+/// time.
 #[derive(Debug)]
 pub struct EntryDraft {
     measure: Measure,

@@ -1,16 +1,17 @@
-//! The hashes of very many messages, in 16 bytes for each: a mailbox of millions is compared with an archive, or with itself, in memory.
-//! Nothing here fails. What is hashed, and how, is up to the caller.
+//! The hashes of very many messages, in 16 bytes for each: a mailbox of millions is compared with an archive, or with
+//! itself, in memory. Nothing here fails. What is hashed, and how, is up to the caller.
 //!
-//! They stand in sorted pieces, each a power of two long and shorter than the one before, as in the binary number that says how many
-//! they are: 13 of them are pieces of 8, 4 and 1. One more closes some of the last pieces to a single one, as counting does. So there
-//! is no table with empty places, none is copied to a larger one, and each hash is sorted a few times.
+//! They stand in sorted pieces, each a power of two long and shorter than the one before, as in the binary number that
+//! says how many they are: 13 of them are pieces of 8, 4 and 1. One more closes some of the last pieces to a single
+//! one, as counting does. So there is no table with empty places, none is copied to a larger one, and each hash is
+//! sorted a few times.
 
 /// Set in the place of a hash that was removed. Behind those that are there, it keeps the order.
 const GONE: u128 = 1;
 
-/// Hashes, each as often as it was inserted. Of each 127 bits count. Fewer would do against chance, and not against malice: what
-/// stands in a mailbox is known to others, who may write messages until the hash of one is that of somebody else's; with 64 bits and
-/// millions of hashes to meet, that takes a computer some hours.
+/// Hashes, each as often as it was inserted. Of each 127 bits count. Fewer would do against chance, and not against
+/// malice: what stands in a mailbox is known to others, who may write messages until the hash of one is that of
+/// somebody else's; with 64 bits and millions of hashes to meet, that takes a computer some hours.
 #[derive(Debug, Default)]
 pub struct Hashes {
     entries: Vec<u128>,

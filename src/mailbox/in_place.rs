@@ -1,8 +1,9 @@
 //! Writes over bytes of a mailbox that stand there already, so that a sync writes them to the disk.
 //!
-//! After a failed sync the kernel may hold pages for clean that the disk has never seen; the next sync succeeds without a write (fsync(2),
-//! ERRORS). Whoever relies on such bytes writes them again first. A mailbox is open for appending, and then pwrite(2) appends wherever it
-//! is told to write (BUGS there), so that mode is switched off meanwhile. The length never changes; the caller has the lock, and syncs.
+//! After a failed sync the kernel may hold pages for clean that the disk has never seen; the next sync succeeds without
+//! a write (fsync(2), ERRORS). Whoever relies on such bytes writes them again first. A mailbox is open for appending,
+//! and then pwrite(2) appends wherever it is told to write (BUGS there), so that mode is switched off meanwhile. The
+//! length never changes; the caller has the lock, and syncs.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -73,11 +74,12 @@ impl Write for InPlace<'_> {
     }
 }
 
-/// Writes the bytes from `from` to `end` again, as they are, and what else lies in their pages. `step` is called after each part.
+/// Writes the bytes from `from` to `end` again, as they are, and what else lies in their pages. `step` is called after
+/// each part.
 ///
-/// The pages are dropped first. ext4 remembers in them which blocks it has yet to turn from reserved into written ones, and forgets that
-/// when the write fails: without a drop the blocks would be written again and stay reserved, which reads as zeros after the next
-/// mount. A drop loses nothing that the disk has.
+/// The pages are dropped first. ext4 remembers in them which blocks it has yet to turn from reserved into written ones,
+/// and forgets that when the write fails: without a drop the blocks would be written again and stay reserved, which
+/// reads as zeros after the next mount. A drop loses nothing that the disk has.
 pub(super) fn write_again(file: &File, from: u64, end: u64, step: impl Fn()) -> io::Result<()> {
     let length = file.metadata()?.len();
     let mut at = from - from % PAGE_BYTES;

@@ -1,24 +1,24 @@
-//! Intents: notes about appends that are not finished. The next run knows by them what a killed run left, and the MTA's next try does
-//! not bring the message a second time.
+//! Intents: notes about appends that are not finished. The next run knows by them what a killed run left, and the MTA's
+//! next try does not bring the message a second time.
 //!
-//! A note is an extended attribute of the mailbox (xattr(7)), one for each append. It is set under the lock before the first byte is
-//! written, says where the message begins, where it will end and what checksum it has, and is removed last of all, when nothing can
-//! fail any more. Only a run that was killed, or that could not take back what it wrote, leaves one. Whoever opens the mailbox next
-//! looks (`mailbox/recover.rs`):
+//! A note is an extended attribute of the mailbox (xattr(7)), one for each append. It is set under the lock before the
+//! first byte is written, says where the message begins, where it will end and what checksum it has, and is removed
+//! last of all, when nothing can fail any more. Only a run that was killed, or that could not take back what it wrote,
+//! leaves one. Whoever opens the mailbox next looks (`mailbox/recover.rs`):
 //!
 //! - The message ends too early, or has holes: it is cut off again, if nobody wrote behind it.
-//! - It is whole: nobody knows whether the disk has it. A sync that failed marks the pages clean, and the next sync of them succeeds
-//!   without a write (fsync(2), ERRORS). So the bytes are written again and synced. The note stays, and says so from then on.
-//!   When the same bytes come again, they are there already, and the note goes: each note stops one message, and only one that stands
-//!   in the mailbox byte for byte.
-//! - Something else stands there: mail before it was taken out, or it was never written. The note stays. When the same bytes come again, the
-//!   message is looked for by its content (`mailbox/moved.rs`), and the note goes.
+//! - It is whole: nobody knows whether the disk has it. A sync that failed marks the pages clean, and the next sync of
+//!   them succeeds without a write (fsync(2), ERRORS). So the bytes are written again and synced. The note stays, and
+//!   says so from then on. When the same bytes come again, they are there already, and the note goes: each note stops
+//!   one message, and only one that stands in the mailbox byte for byte.
+//! - Something else stands there: mail before it was taken out, or it was never written. The note stays. When the same
+//!   bytes come again, the message is looked for by its content (`mailbox/moved.rs`), and the note goes.
 //!
 //! Two equal messages that are sent on purpose both arrive, because a run that ends well leaves no note.
 //!
-//! An attribute rather than a file: it needs no directory that the user may write to, goes where the mailbox goes, is shared by all
-//! who may write to it, and reaches the disk with the mailbox's own sync, since it is a part of the same inode. Where the file
-//! system has none, a killed run may bring its message twice; the message never gets lost.
+//! An attribute rather than a file: it needs no directory that the user may write to, goes where the mailbox goes, is
+//! shared by all who may write to it, and reaches the disk with the mailbox's own sync, since it is a part of the same
+//! inode. Where the file system has none, a killed run may bring its message twice; the message never gets lost.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -53,8 +53,8 @@ const VALUE_BYTES: usize = 128;
 const NAMES_BYTES: usize = 1024;
 const MOST_NAMES_BYTES: usize = 64 << 10;
 
-/// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
-/// orderly way.
+/// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A
+/// panic is no orderly way.
 #[derive(Debug)]
 pub struct AppendIntent {
     // Not the open file: the kernel's locks would hang on it as long as this lives.
@@ -75,7 +75,8 @@ impl AppendIntent {
     ) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let value = begun(source, extent, date).write();
-        // One of that name is of a run that was killed and had our number: where each delivery has process numbers of its own, of the last.
+        // One of that name is of a run that was killed and had our number: where each delivery has process numbers of
+        // its own, of the last.
         let name = (0..=MOST_NOTES).find_map(|_| {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let name = format!("{PREFIX}{}.{number}", std::process::id());
@@ -123,8 +124,8 @@ impl Drop for AppendIntent {
         if self.left || std::thread::panicking() {
             return;
         }
-        // One that stayed after a run that ended well would stop an equal message that is sent on purpose: it is tried twice, and
-        // emptied at last. Should the mailbox be another file by now, there is no such note on it.
+        // One that stayed after a run that ended well would stop an equal message that is sent on purpose: it is tried
+        // twice, and emptied at last. Should the mailbox be another file by now, there is no such note on it.
         let (path, name) = (&self.path, self.name.as_str());
         let gone = |result| {
             matches!(
@@ -144,8 +145,8 @@ fn own_names() -> MutexGuard<'static, Vec<String>> {
     NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The notes on an open, locked mailbox, the oldest first, and of the runs that go on none but those that know nothing of their progress.
-/// Those that cannot be understood go.
+/// The notes on an open, locked mailbox, the oldest first, and of the runs that go on none but those that know nothing
+/// of their progress. Those that cannot be understood go.
 pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
     let (mut living, mut dead) = (Vec::new(), Vec::new());
     for name in note_names(file) {
@@ -257,8 +258,9 @@ impl LeftIntent {
         own_names().contains(&self.name)
     }
 
-    /// Tells whether a killed run left it. A run that ends in order removes its note first: so the note is looked for once more when its
-    /// run is gone, or a message of the same bytes that comes meanwhile would be taken for another try.
+    /// Tells whether a killed run left it. A run that ends in order removes its note first: so the note is looked for
+    /// once more when its run is gone, or a message of the same bytes that comes meanwhile would be taken for another
+    /// try.
     pub fn is_left(&self, file: &File, now: OffsetDateTime) -> bool {
         !self.is_alive(now) && fgetxattr(file, self.name.as_str(), &mut [0; VALUE_BYTES]).is_ok()
     }

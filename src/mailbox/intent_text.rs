@@ -1,5 +1,5 @@
-//! The text of an intent: which append it is about, where its message comes from, and what is known of it. A damaged text is not believed:
-//! it could have good mail cut off.
+//! The text of an intent: which append it is about, where its message comes from, and what is known of it. A damaged
+//! text is not believed: it could have good mail cut off.
 
 use std::fmt::Write;
 
@@ -26,7 +26,8 @@ pub enum AppendProgress {
     Whole,
     /// The same, and a run that came later wrote all of it again, and saw the sync succeed.
     Durable,
-    /// Something else stands in its place: it was never written, or it stands elsewhere since mail before it was taken out.
+    /// Something else stands in its place: it was never written, or it stands elsewhere since mail before it was taken
+    /// out.
     Moved,
 }
 

@@ -1,5 +1,6 @@
-//! A file of stored mail that is read until a limit: a deadline, or a request to stop. A user decides how long a mailbox is, and `truncate
-//! -s 15T` costs nothing. So such files are read only through here, and no loop over their bytes can forget to look.
+//! A file of stored mail that is read until a limit: a deadline, or a request to stop. A user decides how long a
+//! mailbox is, and `truncate -s 15T` costs nothing. So such files are read only through here, and no loop over their
+//! bytes can forget to look.
 //!
 //! Holes, the parts of a file that are not on the disk, are skipped by searches and refused by copies.
 
@@ -50,8 +51,8 @@ impl ReadAt for LimitedFile<'_> {
     }
 }
 
-/// Where the next byte stands that is on the disk, from `at` on; the end of the file where only a hole follows. `at` itself on a file system
-/// that does not say (lseek(2)).
+/// Where the next byte stands that is on the disk, from `at` on; the end of the file where only a hole follows. `at`
+/// itself on a file system that does not say (lseek(2)).
 pub fn data_from(file: &File, at: u64) -> io::Result<u64> {
     match seek(file, SeekFrom::Data(at)) {
         Ok(data) => Ok(data.max(at)),
@@ -60,7 +61,8 @@ pub fn data_from(file: &File, at: u64) -> io::Result<u64> {
     }
 }
 
-/// Refuses a file of which most is holes: nobody has so much mail, and what copies it would be busy for hours and fill disks.
+/// Refuses a file of which most is holes: nobody has so much mail, and what copies it would be busy for hours and fill
+/// disks.
 ///
 /// # Errors
 /// When it is one, or cannot be examined.
@@ -77,7 +79,8 @@ pub fn refuse_holes(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// How many bytes of a file are holes; 0 where its blocks leave no room for many. A file system that compresses has few blocks and no holes.
+/// How many bytes of a file are holes; 0 where its blocks leave no room for many. A file system that compresses has few
+/// blocks and no holes.
 fn holes_of(file: &File, stat: &Metadata) -> io::Result<u64> {
     if stat.len().saturating_sub(stat.blocks().saturating_mul(BLOCK_BYTES)) <= HOLES_BYTES {
         return Ok(0);

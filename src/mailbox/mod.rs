@@ -1,11 +1,12 @@
 //! An mbox on disk: lock, recover, append, read, expunge.
 //!
-//! `open_locked` is the only way to a mailbox that is changed. It takes the locks (`lock`), finishes an expunge that was interrupted
-//! (`expunge`), and puts in order what a killed run left of a message (`recover`, by the notes of `intent`). What it returns,
-//! `OpenMailbox`, is what `append` and `expunge` ask for: neither can be called before that is done.
+//! `open_locked` is the only way to a mailbox that is changed. It takes the locks (`lock`), finishes an expunge that
+//! was interrupted (`expunge`), and puts in order what a killed run left of a message (`recover`, by the notes of
+//! `intent`). What it returns, `OpenMailbox`, is what `append` and `expunge` ask for: neither can be called before that
+//! is done.
 //!
-//! Bytes whose sync this run has not seen to succeed count for nothing. They are written again (`in_place`) or cut off and appended
-//! anew, and synced, before anybody relies on them.
+//! Bytes whose sync this run has not seen to succeed count for nothing. They are written again (`in_place`) or cut off
+//! and appended anew, and synced, before anybody relies on them.
 //!
 //! `reader` knows where a message begins and ends, `format` what one looks like, `content_hash` which two are the same.
 
@@ -45,7 +46,8 @@ use crate::mailbox::recover::{LeftMessage, Recovered};
 use crate::mailbox::submissions::{SubmissionKey, Submissions};
 use crate::sys::deadline::Deadline;
 
-/// A mailbox that is open and locked, and in which everything is finished or cut off that an earlier run began. `open_locked` makes it.
+/// A mailbox that is open and locked, and in which everything is finished or cut off that an earlier run began.
+/// `open_locked` makes it.
 #[derive(Debug)]
 #[must_use]
 pub struct OpenMailbox {
@@ -59,7 +61,8 @@ pub struct OpenMailbox {
     submissions: Option<Submissions>,
 }
 
-/// Opens and locks the mailbox at `path`, makes it where there is none and the plan says so, and finishes what an earlier run began.
+/// Opens and locks the mailbox at `path`, makes it where there is none and the plan says so, and finishes what an
+/// earlier run began.
 ///
 /// # Errors
 /// When it cannot be locked in time, is no mailbox, or cannot be put in order; then nothing may be done with it.

@@ -1,9 +1,9 @@
-//! Finds a message that does not stand where it was appended: an expunge, ours or a mail client's, took mail out before it, and a client
-//! may have noted its state in it. Its separator line, with sender and second, and its content identify it (`mailbox/content_hash.rs`).
-//! Only reads.
+//! Finds a message that does not stand where it was appended: an expunge, ours or a mail client's, took mail out before
+//! it, and a client may have noted its state in it. Its separator line, with sender and second, and its content
+//! identify it (`mailbox/content_hash.rs`). Only reads.
 //!
-//! A mailbox is searched only for a message that a killed run may have left, and that its MTA brings again: seldom. When the time is not
-//! enough, the message counts as missing: then it is there twice, which is better than not at all.
+//! A mailbox is searched only for a message that a killed run may have left, and that its MTA brings again: seldom.
+//! When the time is not enough, the message counts as missing: then it is there twice, which is better than not at all.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,4 +1,5 @@
-//! Opens or creates a mailbox. Refuses anything that is not a regular file of the right owner with one link. Locks nothing.
+//! Opens or creates a mailbox. Refuses anything that is not a regular file of the right owner with one link. Locks
+//! nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,7 +21,8 @@ use crate::sys::dirs::{open_unread, parent_of};
 pub enum Owner {
     /// This user, and nobody else.
     Exactly(u32),
-    /// The administrator named the path: whoever owns it, but in a directory that everybody may write to only this user or root.
+    /// The administrator named the path: whoever owns it, but in a directory that everybody may write to only this user
+    /// or root.
     Trusted(u32),
 }
 
@@ -67,8 +69,8 @@ pub fn open_existing(path: &Path, owner: Owner) -> Result<Option<File>, Error> {
     }
 }
 
-/// Makes an empty mailbox for somebody else, as root, where there is none. Where the directory hands its group on, the mailbox keeps
-/// that, as MTAs want it.
+/// Makes an empty mailbox for somebody else, as root, where there is none. Where the directory hands its group on, the
+/// mailbox keeps that, as MTAs want it.
 pub fn create_for(path: &Path, uid: u32, gid: Option<u32>) -> Result<(), Error> {
     let dir = parent_of(path)
         .metadata()

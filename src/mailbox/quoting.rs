@@ -8,7 +8,8 @@ use memchr::{memchr, memmem, memrchr};
 /// How much is read and written in one step, and the longest line that is looked at as a whole, in bytes.
 pub const STEP_BYTES: usize = 64 << 10;
 
-/// The memory that the first step has, in bytes. It is doubled while a message fills it, so that a small one touches no more than it needs.
+/// The memory that the first step has, in bytes. It is doubled while a message fills it, so that a small one touches no
+/// more than it needs.
 const FIRST_STEP_BYTES: usize = 8 << 10;
 
 /// How a line that looks like a separator is told from one.
@@ -24,8 +25,8 @@ pub enum LineQuoting {
     Undo,
 }
 
-/// Copies `from` to `to`, without the header fields named in `dropped`, in many small pieces: `to` should have a buffer. Gives the last
-/// byte that was written.
+/// Copies `from` to `to`, without the header fields named in `dropped`, in many small pieces: `to` should have a
+/// buffer. Gives the last byte that was written.
 ///
 /// # Errors
 /// When reading or writing fails; then a part may have been written.

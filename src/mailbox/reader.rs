@@ -1,9 +1,9 @@
-//! Reads stored mail: an mbox message by message, whatever program wrote it. Memory does not grow with the file, and of each
-//! message only the beginning is handed out.
+//! Reads stored mail: an mbox message by message, whatever program wrote it. Memory does not grow with the file, and of
+//! each message only the beginning is handed out.
 //!
-//! This is the one place that finds where messages begin; `message/from_line.rs` has the rule. A `Content-Length` is a hint: it
-//! counts only where it leads to a separator or to the end. A message that holds a line which may be a separator all the same says so:
-//! whoever takes messages out of a mailbox leaves that one where it is.
+//! This is the one place that finds where messages begin; `message/from_line.rs` has the rule. A `Content-Length` is a
+//! hint: it counts only where it leads to a separator or to the end. A message that holds a line which may be a
+//! separator all the same says so: whoever takes messages out of a mailbox leaves that one where it is.
 
 use std::io;
 
@@ -47,7 +47,8 @@ pub struct Doubt {
     pub line: String,
 }
 
-/// Walks over the messages of an mbox. Reads each byte once, but for the beginning of a message that a window's end cuts.
+/// Walks over the messages of an mbox. Reads each byte once, but for the beginning of a message that a window's end
+/// cuts.
 pub struct MboxReader<'f, F> {
     file: &'f F,
     head_bytes: usize,
@@ -150,8 +151,8 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         self.stored(start, end).map(Some)
     }
 
-    /// Counts the messages that begin here or behind, and reads nothing else of them: what stands here may be the rest of a message.
-    /// When it fails, `position` tells how far it came, and a count that is resumed there goes on.
+    /// Counts the messages that begin here or behind, and reads nothing else of them: what stands here may be the rest
+    /// of a message. When it fails, `position` tells how far it came, and a count that is resumed there goes on.
     pub fn count(&mut self, messages: &mut u64) -> io::Result<()> {
         self.counts_only = true;
         self.fill(self.at.saturating_sub(ABOVE_BYTES as u64), AHEAD_BYTES)?;
@@ -181,8 +182,9 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         Ok(self.next_separator(start, self.length)?.unwrap_or(self.length))
     }
 
-    /// Notes what the file holds, and goes to where its first message begins: behind empty lines, which some programs leave there, and a
-    /// byte order mark. That mark makes the message doubtful, as other programs would not find it in an archive.
+    /// Notes what the file holds, and goes to where its first message begins: behind empty lines, which some programs
+    /// leave there, and a byte order mark. That mark makes the message doubtful, as other programs would not find it in
+    /// an archive.
     fn skip_preamble(&mut self) -> io::Result<()> {
         let bytes = self.from(0);
         let rest = without_preamble(bytes);
@@ -219,8 +221,8 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         })
     }
 
-    /// Where `Content-Length` says that the message ends, if a separator or nothing follows there. What looks like a separator on the way
-    /// is somebody's text, or the length is wrong: that is a doubt.
+    /// Where `Content-Length` says that the message ends, if a separator or nothing follows there. What looks like a
+    /// separator on the way is somebody's text, or the length is wrong: that is a doubt.
     fn end_by_length(&mut self, start: u64) -> io::Result<Option<u64>> {
         let Some((body, length)) = content_length(self.from(start)) else {
             return Ok(None);

@@ -1,8 +1,9 @@
-//! Puts a mailbox in order after a run that was killed, and finds the message that it brought, by the notes of `mailbox/intent.rs`. Runs
-//! under the lock.
+//! Puts a mailbox in order after a run that was killed, and finds the message that it brought, by the notes of
+//! `mailbox/intent.rs`. Runs under the lock.
 //!
-//! A torn message is cut off; it was never acknowledged. A whole one is written again and synced, since nobody saw its sync succeed. A note
-//! is removed only after that sync. When any of it fails, the message is deferred, since nobody knows then whether it is there.
+//! A torn message is cut off; it was never acknowledged. A whole one is written again and synced, since nobody saw its
+//! sync succeed. A note is removed only after that sync. When any of it fails, the message is deferred, since nobody
+//! knows then whether it is there.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -27,7 +28,8 @@ use crate::sys::deadline::{ReadLimit, TOTAL};
 #[derive(Debug)]
 pub(super) struct LeftMessage {
     intent: LeftIntent,
-    /// What stands where it was; never `Torn`, since that is cut off. Where it is `Foreign`, the message may stand elsewhere.
+    /// What stands where it was; never `Torn`, since that is cut off. Where it is `Foreign`, the message may stand
+    /// elsewhere.
     found: Tail,
 }
 
@@ -97,7 +99,8 @@ struct Recovery<'a> {
     now: OffsetDateTime,
     limit: ReadLimit,
     done: Recovered,
-    /// Whether one of the messages is the mailbox's first, so that the mailbox may be new, and its name not on the disk.
+    /// Whether one of the messages is the mailbox's first, so that the mailbox may be new, and its name not on the
+    /// disk.
     has_first: bool,
     kept: Vec<LeftMessage>,
     /// Notes that say nothing any more, once the mailbox is synced.
@@ -119,9 +122,9 @@ impl Recovery<'_> {
         };
         let tail = torn::examine_tail(&LimitedFile::new(self.file, self.limit), &extent, length, depth)?;
         if !intent.is_left(self.file, self.now) {
-            // It has let go of the lock, and does itself what is to be done. Taken out by a mail client, its message leaves its place to
-            // what stands behind it, which may begin with the same line.
-            // This run's own is left as it is: a copy is taken back only where nothing changed since, and a note changes the file's stamp.
+            // It has let go of the lock, and does itself what is to be done. Taken out by a mail client, its message
+            // leaves its place to what stands behind it, which may begin with the same line. This run's own is left as
+            // it is: a copy is taken back only where nothing changed since, and a note changes the file's stamp.
             if matches!(tail, Tail::Whole(_)) && !intent.is_own() {
                 intent.advance(self.file, AppendProgress::Whole);
             }
@@ -150,7 +153,8 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Keeps the note of a message for when the same comes again. One of a message that does not come again has done what it was for.
+    /// Keeps the note of a message for when the same comes again. One of a message that does not come again has done
+    /// what it was for.
     fn keep(&mut self, intent: LeftIntent, found: Tail) {
         let may_come_again = intent.noted.source == MessageSource::Mail && !intent.is_old(self.now);
         match found {
@@ -161,7 +165,8 @@ impl Recovery<'_> {
         }
     }
 
-    /// Ends a message that has holes with an empty line, as it ended before, so that what others wrote behind it is a message of its own.
+    /// Ends a message that has holes with an empty line, as it ended before, so that what others wrote behind it is a
+    /// message of its own.
     fn close_hole(&mut self, extent: &AppendExtent) -> io::Result<()> {
         let mut end = [0; 2];
         let from = extent.after_bytes.saturating_sub(2).max(extent.before_bytes);
@@ -172,7 +177,8 @@ impl Recovery<'_> {
         to.finish()
     }
 
-    /// Writes again what stands there of the message, and of those before it that were to be synced with it. The caller syncs.
+    /// Writes again what stands there of the message, and of those before it that were to be synced with it. The caller
+    /// syncs.
     fn make_durable(&mut self, intent: &LeftIntent, step: impl Fn()) -> io::Result<()> {
         let extent = intent.noted.extent;
         let from = match intent.noted.source {
@@ -188,7 +194,8 @@ impl Recovery<'_> {
     }
 }
 
-/// Finds `entry` where a run that was killed left it, fills the holes that it has there, and syncs it. None where it is not there.
+/// Finds `entry` where a run that was killed left it, fills the holes that it has there, and syncs it. None where it is
+/// not there.
 pub fn find_earlier<R: Read + Clone>(
     mailbox: &mut OpenMailbox,
     entry: &MboxEntry<'_, R>,
@@ -226,8 +233,8 @@ pub fn find_earlier<R: Read + Clone>(
     Ok(is_known.then(|| Appended::delivered_before(mailbox)))
 }
 
-/// Finds `entry` where it stands now, by notes that say that it stood elsewhere, and makes it last. These notes have done then what they
-/// were for.
+/// Finds `entry` where it stands now, by notes that say that it stood elsewhere, and makes it last. These notes have
+/// done then what they were for.
 fn find_moved<R: Read + Clone>(
     mailbox: &OpenMailbox,
     entry: &MboxEntry<'_, R>,

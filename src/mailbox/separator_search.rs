@@ -1,5 +1,5 @@
-//! Finds the lines in a piece of an mbox at which a message begins, or may begin, by the rule of `message/from_line.rs`. Reads how long a
-//! message itself claims to be.
+//! Finds the lines in a piece of an mbox at which a message begins, or may begin, by the rule of
+//! `message/from_line.rs`. Reads how long a message itself claims to be.
 
 use std::io;
 
@@ -67,8 +67,8 @@ pub(super) fn shown_line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(without_line_end(line.get(..line_length(line)).unwrap_or(line))).into_owned()
 }
 
-/// Tells whether a message of somebody else begins anywhere in this part of a file, in the middle of a line too: whoever appends behind a
-/// torn message begins right behind its last byte.
+/// Tells whether a message of somebody else begins anywhere in this part of a file, in the middle of a line too:
+/// whoever appends behind a torn message begins right behind its last byte.
 pub fn has_separator<F: ReadAt + ?Sized>(file: &F, from: u64, to: u64) -> io::Result<bool> {
     const STEP_BYTES: usize = 64 << 10;
     let mut buffer = vec![0; 1 + STEP_BYTES + LOOK_BYTES];

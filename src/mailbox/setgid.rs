@@ -1,40 +1,49 @@
-//! The group that writes to the spool directory, for what a user cannot do: make and remove the dotlock of the own mailbox there,
-//! make that mailbox, and read the SRS secrets that the administrator's configuration names. It comes from a setgid installation, or from root before it becomes the user; it waits in the
-//! saved group id, is taken for single calls, each of which is first tried without it, and is given back when they end. Where
-//! anything is not as it should be, there is no group, and the run goes on as one without that installation.
+//! The group that writes to the spool directory, for what a user cannot do: make and remove the dotlock of the own
+//! mailbox there, make that mailbox, and read the SRS secrets that the administrator's configuration names. It comes
+//! from a setgid installation, or from root before it becomes the user; it waits in the saved group id, is taken for
+//! single calls, each of which is first tried without it, and is given back when they end. Where anything is not as it
+//! should be, there is no group, and the run goes on as one without that installation.
 //!
-//! `SetAside` is the group while it waits: it cannot be made elsewhere, and dropping it gives it up for good. `SpoolDirAccess` is the only
-//! thing that takes it, and exists for one checked directory and one name. Which directory and which name, a caller does not say:
-//! the system's configuration does, and `/etc/passwd`.
+//! `SetAside` is the group while it waits: it cannot be made elsewhere, and dropping it gives it up for good.
+//! `SpoolDirAccess` is the only thing that takes it, and exists for one checked directory and one name. Which directory
+//! and which name, a caller does not say: the system's configuration does, and `/etc/passwd`.
 //!
 //! What a caller may try, and why it leads nowhere:
 //!
-//! - `--config`, the own configuration, `HOME`, `USER`, `MAIL`: none of them is asked for the directory or the name; `--mailbox` and `--user`
-//!   lead to other paths, and for those the group is never taken.
-//! - `PATH`, a forged name service: getent(1) runs as the caller, who could answer in its place; the name is read from the file alone.
+//! - `--config`, the own configuration, `HOME`, `USER`, `MAIL`: none of them is asked for the directory or the name;
+//!   `--mailbox` and `--user` lead to other paths, and for those the group is never taken.
+//! - `PATH`, a forged name service: getent(1) runs as the caller, who could answer in its place; the name is read from
+//!   the file alone.
 //! - `LD_PRELOAD`, `LD_LIBRARY_PATH`, `GLIBC_TUNABLES`: the loader ignores them under setgid (`AT_SECURE`, ld.so(8)).
-//! - ptrace, strace: a traced execve does not take the group (execve(2)); no process of the caller's may trace or look into one that did,
-//!   since it is not dumpable (`PR_SET_DUMPABLE`, prctl(2)). For the same reason nobody opens its descriptors in `/proc`.
+//! - ptrace, strace: a traced execve does not take the group (execve(2)); no process of the caller's may trace or look
+//!   into one that did, since it is not dumpable (`PR_SET_DUMPABLE`, prctl(2)). For the same reason nobody opens its
+//!   descriptors in `/proc`.
 //! - a core dump: not dumpable, and `RLIMIT_CORE` is 0.
 //! - seccomp filters that let calls seem to succeed: they need `no_new_privs`, and that voids setgid.
-//! - a user namespace with an `/etc` of one's own: the group is not mapped there, and the kernel ignores setgid (`user_namespaces(7)`).
-//! - a link put in the place of the directory or of one above it: the directory is opened once and judged as it is open; every call is
-//!   relative to that.
-//! - a link or a file put in the place of a name: what is made is made with `O_EXCL` or link(2), which follow nothing and replace nothing.
+//! - a user namespace with an `/etc` of one's own: the group is not mapped there, and the kernel ignores setgid
+//!   (`user_namespaces(7)`).
+//! - a link put in the place of the directory or of one above it: the directory is opened once and judged as it is
+//!   open; every call is relative to that.
+//! - a link or a file put in the place of a name: what is made is made with `O_EXCL` or link(2), which follow nothing
+//!   and replace nothing.
 //! - a second hard link to a mailbox: one that is there is opened without the group, and refused (`mailbox/open.rs`).
-//! - a rename between the calls: each needs the group of the directory, too; and after locking the mailbox is compared with its name.
-//! - somebody else's dotlock under our name: in a sticky directory the kernel keeps it, and elsewhere the group removes none but
-//!   the caller's own.
+//! - a rename between the calls: each needs the group of the directory, too; and after locking the mailbox is compared
+//!   with its name.
+//! - somebody else's dotlock under our name: in a sticky directory the kernel keeps it, and elsewhere the group removes
+//!   none but the caller's own.
 //! - `RLIMIT_FSIZE` 0: the dotlock cannot be filled, and is never named; SIGXFSZ is caught. A new mailbox stays empty.
-//! - `RLIMIT_NOFILE`: what cannot be opened is an error; to remove the dotlock no descriptor is needed. `/etc/passwd` that cannot be
-//!   opened names nobody.
-//! - descriptors 0 to 2 closed: the runtime opens `/dev/null` in their place before main, so none of ours is printed to.
-//! - signals: those that can be caught are held or noted, and end nothing (`sys/deadline.rs`); after SIGKILL there is no process to have
-//!   the group, and its dotlock falls to the next run. SIGSTOP holds up nobody but the own mailbox.
+//! - `RLIMIT_NOFILE`: what cannot be opened is an error; to remove the dotlock no descriptor is needed. `/etc/passwd`
+//!   that cannot be opened names nobody.
+//! - descriptors 0 to 2 closed: the runtime opens `/dev/null` in their place before main, so none of ours is printed
+//!   to.
+//! - signals: those that can be caught are held or noted, and end nothing (`sys/deadline.rs`); after SIGKILL there is
+//!   no process to have the group, and its dotlock falls to the next run. SIGSTOP holds up nobody but the own mailbox.
 //! - umask 0 or 0777: set anew at the start, and every mode is named.
 //! - a huge or empty command line: it is parsed without the group.
-//! - memory that runs out: the group is given back by a call that needs little; if it cannot be, the process ends at once.
-//! - children: execve copies the effective group into the saved one, and that is the caller's whenever a child is started.
+//! - memory that runs out: the group is given back by a call that needs little; if it cannot be, the process ends at
+//!   once.
+//! - children: execve copies the effective group into the saved one, and that is the caller's whenever a child is
+//!   started.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -68,8 +77,9 @@ pub struct SetAside {
     own: Gid,
 }
 
-/// Sets aside the group that the program is installed with; none where it is installed plainly, or where root runs it, who has no need
-/// of it. Refuses every other right that the caller does not have: the sendmail that a caller configures would run with it.
+/// Sets aside the group that the program is installed with; none where it is installed plainly, or where root runs it,
+/// who has no need of it. Refuses every other right that the caller does not have: the sendmail that a caller
+/// configures would run with it.
 ///
 /// # Errors
 /// When the program is installed setuid, or setgid to root's group, or the group cannot be set aside.
@@ -140,21 +150,23 @@ fn or_end(mut give_back: impl FnMut() -> nix::Result<()>) {
             return;
         }
     }
-    // Handled by an exit with 75 (`sys/deadline.rs`), without unwinding; a handler that is not there yet leaves the signal's own end.
+    // Handled by an exit with 75 (`sys/deadline.rs`), without unwinding; a handler that is not there yet leaves the
+    // signal's own end.
     let _ = raise(Signal::SIGABRT);
     let _ = raise(Signal::SIGKILL);
 }
 
-/// What each change of a group takes back. The kernel forbids dumps itself where `fs.suid_dumpable` is 0, at the start and at each change.
-/// Nothing may be delivered behind the back of an MTA that has killed this run (prctl(2), PR_SET_PDEATHSIG).
+/// What each change of a group takes back. The kernel forbids dumps itself where `fs.suid_dumpable` is 0, at the start
+/// and at each change. Nothing may be delivered behind the back of an MTA that has killed this run (prctl(2),
+/// PR_SET_PDEATHSIG).
 fn renew_after_change() {
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let _ = set_dumpable(false);
     spoolguard_watch::end_with_parent_again();
 }
 
-/// The system's spool directory, open, if it is one for which a group is taken: root's, written to by a group that is not root's,
-/// and by nobody else, or by everybody where each can remove only what is theirs.
+/// The system's spool directory, open, if it is one for which a group is taken: root's, written to by a group that is
+/// not root's, and by nobody else, or by everybody where each can remove only what is theirs.
 #[derive(Debug)]
 pub struct SpoolDir {
     dir: OwnedFd,
@@ -231,8 +243,8 @@ impl SpoolDirAccess {
         (is_own && parent_of(path) == parent_of(&self.mailbox)).then_some(name)
     }
 
-    /// Opens a file to read it with the group. Which one, no caller may say: only one that the administrator's configuration names, and
-    /// what stands in it must not get out.
+    /// Opens a file to read it with the group. Which one, no caller may say: only one that the administrator's
+    /// configuration names, and what stands in it must not get out.
     pub fn open_for_reading(&self, path: &Path) -> io::Result<File> {
         let _taken = GroupInUse::take(&self.group)?;
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
@@ -270,7 +282,8 @@ pub fn make_nameless(place: Option<&SpoolDirAccess>, path: &Path, mode: Mode) ->
     }))
 }
 
-/// Gives the open file, which has this name or none, the name `path`, which must not exist; with the group where `place` has it.
+/// Gives the open file, which has this name or none, the name `path`, which must not exist; with the group where
+/// `place` has it.
 ///
 /// # Errors
 /// When it cannot be named. Over NFS it may have been even so.

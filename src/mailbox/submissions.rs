@@ -1,10 +1,11 @@
-//! Remembers the last submissions to a mailbox, in an extended attribute of the mbox, or of a Maildir's `new/` (`maildir/submissions.rs`).
-//! When an MTA dies behind our answer, or a run is killed after its note was removed, the message comes again although it is there, or its
-//! user has deleted it since.
+//! Remembers the last submissions to a mailbox, in an extended attribute of the mbox, or of a Maildir's `new/`
+//! (`maildir/submissions.rs`). When an MTA dies behind our answer, or a run is killed after its note was removed, the
+//! message comes again although it is there, or its user has deleted it since.
 //!
-//! A submission is noted only after the sync of its message, under the lock, and forgotten before the message is taken back. So it never
-//! stands for mail that is not safe. After a power loss the last ones may be missing; then the note of the append comes back as well
-//! (`mailbox/intent.rs`). Where the file system knows no attributes, or a mail client makes a new file, the message comes twice.
+//! A submission is noted only after the sync of its message, under the lock, and forgotten before the message is taken
+//! back. So it never stands for mail that is not safe. After a power loss the last ones may be missing; then the note
+//! of the append comes back as well (`mailbox/intent.rs`). Where the file system knows no attributes, or a mail client
+//! makes a new file, the message comes twice.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -30,7 +31,8 @@ pub fn key_of(identity: &[u8]) -> SubmissionKey {
 /// An entry: the key, and when, in seconds since 1970.
 const ENTRY_BYTES: usize = KEY_BYTES + 4;
 
-/// How many are remembered: more than an MTA has under way for one mailbox when it dies, and what comes before it tries again.
+/// How many are remembered: more than an MTA has under way for one mailbox when it dies, and what comes before it tries
+/// again.
 const MOST: usize = 64;
 
 /// As long as MTAs try again, in seconds.

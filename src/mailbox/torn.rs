@@ -1,5 +1,5 @@
-//! Examines the place where an append was begun: torn, whole, or something else. Only reads, until a limit, and no holes: a user can write
-//! a note about 15 TiB.
+//! Examines the place where an append was begun: torn, whole, or something else. Only reads, until a limit, and no
+//! holes: a user can write a note about 15 TiB.
 //!
 //! A wrong `Torn` would cut good mail off, so `Torn` is the answer only where nothing but our own bytes can stand.
 
@@ -153,7 +153,8 @@ fn content(file: &LimitedFile<'_>, extent: &AppendExtent) -> io::Result<Option<u
     Ok(is_there.then(|| crc.sum()))
 }
 
-/// Tells whether zeros stand there as a lost write leaves them: whole sectors of them, or all to where the message begins or ends.
+/// Tells whether zeros stand there as a lost write leaves them: whole sectors of them, or all to where the message
+/// begins or ends.
 fn has_hole(file: &LimitedFile<'_>, extent: &AppendExtent) -> io::Result<bool> {
     let is_edge =
         |at: u64| at.is_multiple_of(SECTOR_BYTES) || at <= extent.before_bytes + 2 || at >= extent.after_bytes;
@@ -207,8 +208,9 @@ fn each_part(file: &LimitedFile<'_>, from: u64, to: u64, mut step: impl FnMut(Fi
     Ok(())
 }
 
-/// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn message, right behind
-/// its last byte. So may be what ends as a message does: procmail writes whatever it is given for a separator, or none.
+/// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn
+/// message, right behind its last byte. So may be what ends as a message does: procmail writes whatever it is given for
+/// a separator, or none.
 fn torn_unless_foreign(file: &LimitedFile<'_>, from: u64, length: u64) -> io::Result<Tail> {
     Ok(
         if has_separator(file, from, length)? || ends_a_message(file, from, length)? {
@@ -219,8 +221,8 @@ fn torn_unless_foreign(file: &LimitedFile<'_>, from: u64, length: u64) -> io::Re
     )
 }
 
-/// Tells whether this part of the file ends in an empty line that is not the first one in it, which ends a header. Of a torn message that
-/// is true where it was torn there by chance: then a part of it stays.
+/// Tells whether this part of the file ends in an empty line that is not the first one in it, which ends a header. Of a
+/// torn message that is true where it was torn there by chance: then a part of it stays.
 fn ends_a_message(file: &LimitedFile<'_>, from: u64, to: u64) -> io::Result<bool> {
     let mut last = [0; 2];
     if read_full(file, &mut last, to.saturating_sub(2))? < last.len() || last != *EMPTY_LINE {

@@ -1,6 +1,7 @@
-//! Puts a message into a Maildir: written to `tmp/`, synced, named in `new/` without replacing anything, `new/` synced. On a failure nothing
-//! of it is in `new/`. What is on the disk when the power goes: before the last sync any part or nothing, and the message comes again; behind
-//! it the whole message. The line in `maildirsize` follows the name, before the sync; one that is lost is found out by the next count.
+//! Puts a message into a Maildir: written to `tmp/`, synced, named in `new/` without replacing anything, `new/` synced.
+//! On a failure nothing of it is in `new/`. What is on the disk when the power goes: before the last sync any part or
+//! nothing, and the message comes again; behind it the whole message. The line in `maildirsize` follows the name,
+//! before the sync; one that is lost is found out by the next count.
 
 use std::ffi::CStr;
 use std::fs::{File, FileTimes};
@@ -80,8 +81,8 @@ pub fn deliver_message<R: Read + Clone>(
         error => error,
     };
     tmp.place(maildir.new_dir(), &name).map_err(fail)?;
-    // At once, not behind the sync: whoever counts in between has counted it, and writes a new file, which this line would come on top of.
-    // One that is lost is found out by the next count.
+    // At once, not behind the sync: whoever counts in between has counted it, and writes a new file, which this line
+    // would come on top of. One that is lost is found out by the next count.
     let count = |bytes, messages| drop(size_file::add_size(maildir, bytes, messages));
     count(signed(draft.bytes), 1);
     if let Err(e) = fsync(maildir.new_dir()) {
@@ -106,7 +107,8 @@ pub fn deliver_message<R: Read + Clone>(
     })
 }
 
-/// Puts a message back into `cur/` with these flags, as delivered at `date`. `sync_restored` makes it last, one call for many.
+/// Puts a message back into `cur/` with these flags, as delivered at `date`. `sync_restored` makes it last, one call
+/// for many.
 ///
 /// # Errors
 /// When any step fails; then nothing of it is in `cur/`.
@@ -162,8 +164,9 @@ pub fn find_delivered<R: Read + Clone>(
     Ok(None)
 }
 
-/// Tells whether a message is there, and makes it last. The run that wrote it saw its content synced, but nobody knows what became of the
-/// name: after a sync that failed, the next one succeeds without a write (fsync(2)). So what nobody has read is written once more.
+/// Tells whether a message is there, and makes it last. The run that wrote it saw its content synced, but nobody knows
+/// what became of the name: after a sync that failed, the next one succeeds without a write (fsync(2)). So what nobody
+/// has read is written once more.
 fn is_safe_again<R: Read + Clone>(
     maildir: &Maildir,
     draft: &MaildirDraft<R>,
@@ -311,7 +314,8 @@ impl<'a> TmpFile<'a> {
             // Not on every file system.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match linkat(tmp, &own, new, name, AtFlags::empty())
             {
-                // Neither there. The name is this message's alone, so rename(2) replaces nothing that anybody else made.
+                // Neither there. The name is this message's alone, so rename(2) replaces nothing that anybody else
+                // made.
                 Err(e) if has_no_links(&e.into()) => match statat(new, name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(_) => Err(Errno::EXIST),
                     Err(Errno::NOENT) => renameat(tmp, &own, new, name),

@@ -1,9 +1,10 @@
-//! Takes messages that are in an archive out of a Maildir. What goes is noted first, with the archive's name; then the archive gets that name;
-//! then the messages are removed, and the note. So a run that is killed leaves one of two things: a note on an archive that is not there, and
-//! all messages are; or a note on one that is, and whoever looks after this Maildir next removes the others. No message is lost, and none is
-//! in both places for longer than that.
+//! Takes messages that are in an archive out of a Maildir. What goes is noted first, with the archive's name; then the
+//! archive gets that name; then the messages are removed, and the note. So a run that is killed leaves one of two
+//! things: a note on an archive that is not there, and all messages are; or a note on one that is, and whoever looks
+//! after this Maildir next removes the others. No message is lost, and none is in both places for longer than that.
 //!
-//! A message that somebody moved into a folder meanwhile stays there. UID lists of IMAP servers are left alone. Nobody who delivers is held up.
+//! A message that somebody moved into a folder meanwhile stays there. UID lists of IMAP servers are left alone. Nobody
+//! who delivers is held up.
 
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
@@ -79,7 +80,8 @@ pub struct Departure<'a> {
 }
 
 impl<'a> Departure<'a> {
-    /// Notes that these messages go, each by its name without flags and its inode, as soon as there is an archive of this name.
+    /// Notes that these messages go, each by its name without flags and its inode, as soon as there is an archive of
+    /// this name.
     ///
     /// # Errors
     /// When that cannot be written; then there is no note.

@@ -1,5 +1,5 @@
-//! Opens a Maildir, or makes one. Refuses links, another user's directory, and a Maildir of which a part is missing: what looks so may be a
-//! file system that is not mounted. Below the directory no link is followed.
+//! Opens a Maildir, or makes one. Refuses links, another user's directory, and a Maildir of which a part is missing:
+//! what looks so may be a file system that is not mounted. Below the directory no link is followed.
 
 use std::ffi::{CStr, OsStr};
 use std::fs::File;

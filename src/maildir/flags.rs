@@ -1,5 +1,6 @@
-//! The flags of a message, as a Maildir has them in names and an mbox in fields: `S` is `R` in `Status`, the others stand in `X-Status` under
-//! letters of their own. What an mbox has no letter for stands in a field of its own, and comes back from there.
+//! The flags of a message, as a Maildir has them in names and an mbox in fields: `S` is `R` in `Status`, the others
+//! stand in `X-Status` under letters of their own. What an mbox has no letter for stands in a field of its own, and
+//! comes back from there.
 
 use crate::maildir::name;
 use crate::maildir::read::SeenMessage;

@@ -1,13 +1,15 @@
-//! Intents: notes about messages that are put into a Maildir and not acknowledged yet. The MTA's next try knows by them what a killed run
-//! left, and brings it no second time.
+//! Intents: notes about messages that are put into a Maildir and not acknowledged yet. The MTA's next try knows by them
+//! what a killed run left, and brings it no second time.
 //!
-//! A note is an extended attribute of `new/`, or a symbolic link in the state directory where that cannot be: it is made in one step, and read
-//! in one. Where there are no links either (exFAT, VFAT), it is a small file there; of one that is not written to its end nothing is in `new/`. It is called after the content of the message, and holds the name that the message gets, which says who delivers it and when. It is
-//! made before the message appears in `new/`, and removed last of all. As an attribute it reaches the disk by the very sync that brings the
-//! name there; a file system that brings nothing else (Btrfs) loses a link when the power goes, and the message may come twice.
+//! A note is an extended attribute of `new/`, or a symbolic link in the state directory where that cannot be: it is
+//! made in one step, and read in one. Where there are no links either (exFAT, VFAT), it is a small file there; of one
+//! that is not written to its end nothing is in `new/`. It is called after the content of the message, and holds the
+//! name that the message gets, which says who delivers it and when. It is made before the message appears in `new/`,
+//! and removed last of all. As an attribute it reaches the disk by the very sync that brings the name there; a file
+//! system that brings nothing else (Btrfs) loses a link when the power goes, and the message may come twice.
 //!
-//! Only a run that was killed, or that could not take back what it did, leaves a note. So two equal messages that are sent on purpose both
-//! arrive, and a note that nobody left stops nothing.
+//! Only a run that was killed, or that could not take back what it did, leaves a note. So two equal messages that are
+//! sent on purpose both arrive, and a note that nobody left stops nothing.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -54,7 +56,8 @@ enum NotePlace {
     Link(PathBuf),
 }
 
-/// A note. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no orderly way.
+/// A note. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
+/// orderly way.
 #[derive(Debug)]
 pub struct DeliveryIntent {
     place: NotePlace,
@@ -136,7 +139,8 @@ impl IntentDir {
             .ok()
     }
 
-    /// The notes that runs left which are no more, about a message of this fingerprint, with the names that it may have.
+    /// The notes that runs left which are no more, about a message of this fingerprint, with the names that it may
+    /// have.
     pub fn find_left(&self, new_dir: impl AsFd, fingerprint: u64, host: &str) -> Vec<(UniqueName, DeliveryIntent)> {
         let prefix = format!("{PREFIX}{fingerprint:016x}.");
         let attributes = self.attributes_on(new_dir, &prefix);
@@ -224,7 +228,8 @@ impl Drop for DeliveryIntent {
     fn drop(&mut self) {
         own().retain(|place| *place != self.place);
         if !self.left && !std::thread::panicking() {
-            // One that stayed would stop an equal message that is sent on purpose, if the first is still there: it is tried twice.
+            // One that stayed would stop an equal message that is sent on purpose, if the first is still there: it is
+            // tried twice.
             let _ = self.place.remove().or_else(|_| self.place.remove());
         }
     }

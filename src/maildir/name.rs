@@ -1,5 +1,5 @@
-//! Names of messages in a Maildir: `SECONDS.MmicrosecondsPpidQnumberFfingerprint.HOST,S=bytes,W=bytes`, with `:2,` and flags behind it in
-//! `cur/`. What reads a name takes any program's.
+//! Names of messages in a Maildir: `SECONDS.MmicrosecondsPpidQnumberFfingerprint.HOST,S=bytes,W=bytes`, with `:2,` and
+//! flags behind it in `cur/`. What reads a name takes any program's.
 
 use std::fmt::Write;
 

@@ -1,4 +1,5 @@
-//! Reads a Maildir: its messages, in the order in which they came. No link is followed; what is removed meanwhile is left out.
+//! Reads a Maildir: its messages, in the order in which they came. No link is followed; what is removed meanwhile is
+//! left out.
 
 use std::cmp::Ordering;
 use std::ffi::{CString, OsStr};

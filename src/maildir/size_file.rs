@@ -1,7 +1,8 @@
-//! `maildirsize`, the Maildir++ file that says how full a Maildir is: a line with the limit, then lines of bytes and messages that are added
-//! up. Whoever delivers adds a line; whoever finds the sums wrong counts by names and writes the file anew. It is the user's: what it says
-//! is believed for the user's own limit, and for ours only between counts. What is damaged says nothing: a file without a limit or without
-//! sums, and one that ends in the middle of a line, behind which a line would be part of that.
+//! `maildirsize`, the Maildir++ file that says how full a Maildir is: a line with the limit, then lines of bytes and
+//! messages that are added up. Whoever delivers adds a line; whoever finds the sums wrong counts by names and writes
+//! the file anew. It is the user's: what it says is believed for the user's own limit, and for ours only between
+//! counts. What is damaged says nothing: a file without a limit or without sums, and one that ends in the middle of a
+//! line, behind which a line would be part of that.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -135,7 +136,8 @@ fn open(dir: impl std::os::fd::AsFd, name: &Path, how: OFlags) -> io::Result<Opt
     Ok((stat.is_file() && stat.nlink() == 1).then_some(file))
 }
 
-/// Adds a line, where there is the file: so many bytes and messages more, or fewer. Where no line can be added, counts and writes it anew.
+/// Adds a line, where there is the file: so many bytes and messages more, or fewer. Where no line can be added, counts
+/// and writes it anew.
 ///
 /// # Errors
 /// When neither can be; then the next count finds it out.
@@ -161,8 +163,8 @@ fn add_line(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> {
     file.write_all(format!("{bytes} {messages}\n").as_bytes())
 }
 
-/// Writes the file anew after a count, with the limit that stood in it. Tells whether it did: where the file changed since it was read, it
-/// stays as it is.
+/// Writes the file anew after a count, with the limit that stood in it. Tells whether it did: where the file changed
+/// since it was read, it stays as it is.
 ///
 /// # Errors
 /// When it cannot be written; then the old one is still there.
@@ -192,7 +194,8 @@ pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage
 /// Counts by names and writes the file anew, where there is one.
 ///
 /// # Errors
-/// When the Maildir cannot be read, the file not be written, or others write to it all the time: then it is wrong until the next count.
+/// When the Maildir cannot be read, the file not be written, or others write to it all the time: then it is wrong until
+/// the next count.
 pub fn count_again(maildir: &Maildir) -> io::Result<()> {
     for _ in 0..MOST_COUNTS {
         let Some(seen) = read_size_file(maildir)? else {

@@ -1,4 +1,5 @@
-//! How much lies in a Maildir, by the names of its messages. What a name does not say, its file is asked for; no message is read.
+//! How much lies in a Maildir, by the names of its messages. What a name does not say, its file is asked for; no
+//! message is read.
 
 use std::ffi::CStr;
 use std::io;
@@ -30,8 +31,8 @@ impl MaildirUsage {
     }
 }
 
-/// Calls `step` with the name and the size in bytes of each message that counts: those of the Maildir and of its folders, but not of `.Trash`
-/// (Maildir++).
+/// Calls `step` with the name and the size in bytes of each message that counts: those of the Maildir and of its
+/// folders, but not of `.Trash` (Maildir++).
 pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::Result<()> {
     let mut each_in = |dir: &OwnedFd| {
         each_name(dir, |name| {
@@ -59,8 +60,8 @@ pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::
     })
 }
 
-/// Opens a directory of the Maildir; none where it is a link to somebody else's, as shared folders are put in, or may not be looked into. Mail
-/// would have to wait for ever for a count of it.
+/// Opens a directory of the Maildir; none where it is a link to somebody else's, as shared folders are put in, or may
+/// not be looked into. Mail would have to wait for ever for a count of it.
 fn open_own(dir: &OwnedFd, name: &CStr) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(dir, name, flags, Mode::empty()) {

@@ -1,8 +1,9 @@
-//! A Maildir as the mbox that its messages would make: whatever reads mboxes reads Maildirs. Each message has a separator line with its date
-//! of arrival, its flags in the fields that mboxes have for them, is quoted, and ends with an empty line. Nothing of that is on the disk, and
-//! of one message at a time a part is in memory.
+//! A Maildir as the mbox that its messages would make: whatever reads mboxes reads Maildirs. Each message has a
+//! separator line with its date of arrival, its flags in the fields that mboxes have for them, is quoted, and ends with
+//! an empty line. Nothing of that is on the disk, and of one message at a time a part is in memory.
 //!
-//! What was seen stays what it was: a message that gets other flags meanwhile is found again, and one that is removed is an error.
+//! What was seen stays what it was: a message that gets other flags meanwhile is found again, and one that is removed
+//! is an error.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -53,7 +54,8 @@ struct ViewedMessage {
 }
 
 impl<'a> MaildirView<'a> {
-    /// Looks at all messages of the Maildir, without those of its folders, and, where root looks, without files that are not its owner's.
+    /// Looks at all messages of the Maildir, without those of its folders, and, where root looks, without files that
+    /// are not its owner's.
     pub fn take(maildir: &'a Maildir, limit: ReadLimit) -> io::Result<Self> {
         let mut view = Self {
             maildir,

@@ -1,6 +1,7 @@
-//! What a sendmail's answer means for the message. "Never" needs evidence: a reply or an enhanced status that refuses, or words and exit
-//! statuses of a program that is known to mean it. Everything else may pass. Programs that only hand mail on exit with the same status for
-//! an unknown user, for greylisting, for a name server that does not answer, and for a mistake in their configuration.
+//! What a sendmail's answer means for the message. "Never" needs evidence: a reply or an enhanced status that refuses,
+//! or words and exit statuses of a program that is known to mean it. Everything else may pass. Programs that only hand
+//! mail on exit with the same status for an unknown user, for greylisting, for a name server that does not answer, and
+//! for a mistake in their configuration.
 //!
 //! What each program prints, and its exit status, was measured: see the table of the tests.
 
@@ -106,11 +107,12 @@ impl Replies {
     }
 }
 
-/// Replies to whoever sends, whatever the message: unknown command, bad sequence, authentication (RFC 5321 section 4.2.3, RFC 4954
-/// section 6, RFC 3207). A password that has changed is mended.
+/// Replies to whoever sends, whatever the message: unknown command, bad sequence, authentication (RFC 5321 section
+/// 4.2.3, RFC 4954 section 6, RFC 3207). A password that has changed is mended.
 const IS_ABOUT_US: [&str; 8] = ["500", "502", "503", "530", "534", "535", "538", "454"];
 
-/// The same as enhanced statuses: a system that is not configured, and authentication (RFC 3463 section 3.4, RFC 4954 section 6).
+/// The same as enhanced statuses: a system that is not configured, and authentication (RFC 3463 section 3.4, RFC 4954
+/// section 6).
 const STATUS_IS_ABOUT_US: [&str; 3] = ["5.3.5", "5.7.8", "5.7.9"];
 
 /// The SMTP reply codes of a line: numbers from 400 to 599 that stand where a reply begins, and count nothing.

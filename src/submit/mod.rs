@@ -1,7 +1,7 @@
 //! Submits a message to the MTA: through its sendmail, or into a Maildir that keeps what would be sent.
 //!
-//! An answer is yes, no, or later; sendmail's exit status is sorted here, once. A bounce shall bring back the whole message: sendmail is
-//! asked for that where it surely understands it.
+//! An answer is yes, no, or later; sendmail's exit status is sorted here, once. A bounce shall bring back the whole
+//! message: sendmail is asked for that where it surely understands it.
 
 mod evidence;
 pub(crate) mod letter;

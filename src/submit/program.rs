@@ -1,5 +1,5 @@
-//! Tells whose sendmail a program is, which decides what it understands and what its answers mean. The program is never started to find
-//! out.
+//! Tells whose sendmail a program is, which decides what it understands and what its answers mean. The program is never
+//! started to find out.
 
 use std::path::Path;
 
@@ -33,8 +33,8 @@ impl SendmailKind {
     pub fn of(program: &Path) -> Self {
         let real = program.canonicalize().unwrap_or_default();
         let is = |ends: &[&str]| ends.iter().any(|end| real.ends_with(end));
-        // Postfix's runs postdrop, which lies in the same directory and nowhere else (postfix-files(5)); where several mail
-        // systems are installed, its sendmail has a longer name.
+        // Postfix's runs postdrop, which lies in the same directory and nowhere else (postfix-files(5)); where several
+        // mail systems are installed, its sendmail has a longer name.
         let has_postdrop = || real.with_file_name("postdrop").is_file();
         let name = real.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         match name {
@@ -66,9 +66,10 @@ impl SendmailKind {
         transport.sendmail().map_or(Self::Other, Self::of)
     }
 
-    /// The flags beside those that all understand. Reports shall bring back the whole message (RFC 3461 section 4.3): Exim runs its queue
-    /// for `-R`, OpenSMTPD's server refuses the message for it (503, measured with 6.8), and others do not know it. Exim would send a
-    /// report about a message that it does not take, to the sender and at each try, instead of saying why.
+    /// The flags beside those that all understand. Reports shall bring back the whole message (RFC 3461 section 4.3):
+    /// Exim runs its queue for `-R`, OpenSMTPD's server refuses the message for it (503, measured with 6.8), and others
+    /// do not know it. Exim would send a report about a message that it does not take, to the sender and at each try,
+    /// instead of saying why.
     pub fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Sendmail | Self::Postfix => &["-R", "full"],
@@ -97,7 +98,8 @@ impl SendmailKind {
         }
     }
 
-    /// Tells whether its reports bring back the header alone: dma's do, unless `FULLBOUNCE` stands in its configuration.
+    /// Tells whether its reports bring back the header alone: dma's do, unless `FULLBOUNCE` stands in its
+    /// configuration.
     pub fn returns_header_alone(self) -> bool {
         self == Self::Dma
     }
@@ -123,8 +125,8 @@ impl SendmailKind {
         }
     }
 
-    /// Sendmail itself sends to the good addresses and says with its status that there was a bad one; it does not say which. Exim
-    /// and OpenSMTPD then have sent nothing.
+    /// Sendmail itself sends to the good addresses and says with its status that there was a bad one; it does not say
+    /// which. Exim and OpenSMTPD then have sent nothing.
     pub fn has_sent_the_rest(self, ending: Ending) -> bool {
         self == Self::Sendmail && matches!(ending, Ending::Status(64 | 65 | 67 | 68))
     }

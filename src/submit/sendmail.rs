@@ -142,7 +142,8 @@ impl SendmailRun<'_> {
         // The command holds copies of our ends of the pipe.
         drop(command);
         let (status, printed) = self.wait(child, output)?;
-        // EX_USAGE: of an old version, perhaps, that does not know all flags. The message matters more than what reports bring back.
+        // EX_USAGE: of an old version, perhaps, that does not know all flags. The message matters more than what
+        // reports bring back.
         if status.code() == Some(64) && !self.flags.is_empty() {
             self.flags = &[];
             return self.once(recipients);
@@ -154,7 +155,8 @@ impl SendmailRun<'_> {
         Ok(SendmailReply::read(ending, &printed))
     }
 
-    /// Waits for sendmail to end, and reads what it prints. A child that it leaves behind may hold the pipe open for ever.
+    /// Waits for sendmail to end, and reads what it prints. A child that it leaves behind may hold the pipe open for
+    /// ever.
     fn wait(&self, mut child: Child, mut output: io::PipeReader) -> Result<(ExitStatus, String), Error> {
         let fail = |e: io::Error| Error::io("wait for", self.program, &e).class(Category::Submission);
         let end = child::end_of(&child);
@@ -162,8 +164,8 @@ impl SendmailRun<'_> {
         let mut open = true;
         loop {
             if let Some(status) = child.try_wait().map_err(fail)? {
-                // What is in the pipe already is all that matters, and of that only what is kept: a child that sendmail left
-                // behind may print without end.
+                // What is in the pipe already is all that matters, and of that only what is kept: a child that sendmail
+                // left behind may print without end.
                 while open && said.len() < SAID_BYTES && self.is_readable(&output) {
                     open = drain(&mut output, &mut said);
                 }
@@ -192,7 +194,8 @@ impl SendmailRun<'_> {
             .check("submit the message to", &self.program.display().to_string())?;
         let said = String::from_utf8_lossy(said);
         let said = said.trim();
-        // Postfix's postdrop tries for ever where the queue cannot be written: without its setgid, or on a file system mounted read-only.
+        // Postfix's postdrop tries for ever where the queue cannot be written: without its setgid, or on a file system
+        // mounted read-only.
         if self.kind == SendmailKind::Postfix
             && said.contains("mail_queue_enter: create file")
             && ["Permission denied", "Read-only file system"]

@@ -41,12 +41,12 @@ const NAME_VARIABLES: [&str; 2] = ["LOGNAME", "USER"];
 
 /// Finds the account that mail is delivered for: the one named, else the one that owns this process.
 ///
-/// A name that the system does not know belongs to this process's user: virtual mailboxes are kept so, one user for all. Root is not
-/// such a user: mail that is delivered as root is nobody's.
+/// A name that the system does not know belongs to this process's user: virtual mailboxes are kept so, one user for
+/// all. Root is not such a user: mail that is delivered as root is nobody's.
 ///
 /// # Errors
-/// When the user database cannot be asked, the name could leave the spool directory, root is to deliver for a name that nobody has, or
-/// several names share the number and nothing tells which one is meant.
+/// When the user database cannot be asked, the name could leave the spool directory, root is to deliver for a name that
+/// nobody has, or several names share the number and nothing tells which one is meant.
 pub fn find_account(name: Option<&str>) -> Result<Account, Error> {
     let found = match name {
         Some(name) => find_named(name)?,
@@ -62,7 +62,8 @@ pub fn find_account(name: Option<&str>) -> Result<Account, Error> {
     Ok(found)
 }
 
-/// The account of this name; where the system has none, a virtual one of whoever runs this. For those who deliver nothing.
+/// The account of this name; where the system has none, a virtual one of whoever runs this. For those who deliver
+/// nothing.
 ///
 /// # Errors
 /// When the user database cannot be asked, or the name could leave the spool directory.
@@ -80,7 +81,8 @@ pub fn refuse_no_name(name: &str) -> Result<(), Error> {
     Err(Error::new(Category::Arguments, "find user", name, cause))
 }
 
-/// The account that a command is about which delivers nothing: root looks at users of this host alone, others may have virtual ones.
+/// The account that a command is about which delivers nothing: root looks at users of this host alone, others may have
+/// virtual ones.
 ///
 /// # Errors
 /// When the user database cannot be asked, or nobody is called so.
@@ -101,7 +103,8 @@ pub fn unknown_user(name: &str) -> Error {
     }
 }
 
-/// Who runs this, for what delivers nothing: one of several names will do, and a name service that is away keeps nobody from looking.
+/// Who runs this, for what delivers nothing: one of several names will do, and a name service that is away keeps nobody
+/// from looking.
 pub fn find_runner() -> Account {
     let variable = |name: &str| std::env::var(name).ok();
     let uid = Uid::current().as_raw();
@@ -112,8 +115,8 @@ pub fn find_runner() -> Account {
         .unwrap_or_else(|| Account::nameless(uid.to_string(), uid))
 }
 
-/// The account of this process. A name of the environment is believed where its number is ours: of names that share a number, nothing
-/// but that tells which one is meant.
+/// The account of this process. A name of the environment is believed where its number is ours: of names that share a
+/// number, nothing but that tells which one is meant.
 fn own(variable: impl Fn(&str) -> Option<String>) -> Result<Account, Error> {
     let uid = Uid::current().as_raw();
     let names: Vec<String> = NAME_VARIABLES.iter().filter_map(|name| variable(name)).collect();
@@ -159,8 +162,8 @@ pub fn is_user_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0', '\n'])
 }
 
-/// Tells whether `/etc/passwd` has this name for whoever runs this. The caller has no hand in it: getent(1), which is asked for all
-/// others, runs with the caller's rights.
+/// Tells whether `/etc/passwd` has this name for whoever runs this. The caller has no hand in it: getent(1), which is
+/// asked for all others, runs with the caller's rights.
 pub fn is_own_local_name(name: &str) -> bool {
     let users = passwd::local_by_uid(Uid::current().as_raw()).unwrap_or_default();
     users.iter().any(|user| user.name == name)
@@ -276,7 +279,8 @@ impl Account {
         }
     }
 
-    /// The names of the groups that the user is in. Costs a look into the group database for each: ask only when needed.
+    /// The names of the groups that the user is in. Costs a look into the group database for each: ask only when
+    /// needed.
     pub fn groups(&self) -> Vec<String> {
         let Some(gid) = self.gid else { return Vec::new() };
         passwd::groups_of(&self.name, gid)
@@ -286,8 +290,8 @@ impl Account {
             .collect()
     }
 
-    /// Gives up root's rights for this user's, groups first, so that nothing of theirs is read or written as root. Of those rights `saved`
-    /// is left, as the saved group id.
+    /// Gives up root's rights for this user's, groups first, so that nothing of theirs is read or written as root. Of
+    /// those rights `saved` is left, as the saved group id.
     pub fn become_user(&self, saved: Option<Gid>) -> Result<(), Error> {
         if !is_root() || (self.uid == 0 && self.gid.is_some()) {
             return Ok(());

@@ -1,7 +1,9 @@
-//! The account of an alias: mail that comes for an alias belongs to nobody, and is handled by whatever user the MTA runs commands of aliases
-//! as. What it leaves has a directory of its own, known by the alias's name, whose owner that user is.
+//! The account of an alias: mail that comes for an alias belongs to nobody, and is handled by whatever user the MTA
+//! runs commands of aliases as. What it leaves has a directory of its own, known by the alias's name, whose owner that
+//! user is.
 //!
-//! Where the directory is missing and cannot be made, or is another one's, the message stays with the MTA: what is kept would lie nowhere.
+//! Where the directory is missing and cannot be made, or is another one's, the message stays with the MTA: what is kept
+//! would lie nowhere.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;

@@ -1,5 +1,5 @@
-//! Small files in which a run remembers what it saw, so that the next run need not look again. A file that is lost, damaged, somebody
-//! else's or cannot be written counts as missing. Nothing is synced.
+//! Small files in which a run remembers what it saw, so that the next run need not look again. A file that is lost,
+//! damaged, somebody else's or cannot be written counts as missing. Nothing is synced.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
@@ -74,7 +74,8 @@ pub fn mark_time(path: &Path) -> Option<SystemTime> {
     path.symlink_metadata().ok()?.modified().ok()
 }
 
-/// Makes a mark. It is made anew, since what stands there may be a link to something else. Of two runs at once, one makes it.
+/// Makes a mark. It is made anew, since what stands there may be a link to something else. Of two runs at once, one
+/// makes it.
 pub fn renew_mark(path: &Path) -> io::Result<File> {
     let _ = std::fs::remove_file(path);
     make_private_dir(parent_of(path)).map_err(io::Error::other)?;
@@ -92,8 +93,9 @@ pub fn fingerprint_tail(file: &File, end: u64) -> io::Result<String> {
 /// How much of the beginning and of the end makes a fingerprint, in bytes.
 const PRINT_BYTES: u64 = 4096;
 
-/// A fingerprint of what a file holds up to `end`: of its first bytes, where mail clients note that they were at it, and of the last
-/// before `end`. Another version of this program may make another one; then the file is looked at again.
+/// A fingerprint of what a file holds up to `end`: of its first bytes, where mail clients note that they were at it,
+/// and of the last before `end`. Another version of this program may make another one; then the file is looked at
+/// again.
 pub fn fingerprint_file(file: &File, end: u64) -> io::Result<String> {
     let length = PRINT_BYTES.min(end);
     let mut hasher = DefaultHasher::new();

@@ -1,5 +1,5 @@
-//! Runs another program and reads what it prints, within a time and up to a size. A program that neither answers nor ends is killed with
-//! all that it started; nobody waits for it any longer.
+//! Runs another program and reads what it prints, within a time and up to a size. A program that neither answers nor
+//! ends is killed with all that it started; nobody waits for it any longer.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -99,8 +99,8 @@ pub struct Printed {
 /// As much as is read of each, in bytes.
 const PRINTED_BYTES: usize = 64 << 20;
 
-/// Runs the program that `command` starts, in its environment, and takes what it prints. One that somebody stopped is not waited for, since
-/// its user may do so; nor is any other beyond `limit`, or when this run is told to stop.
+/// Runs the program that `command` starts, in its environment, and takes what it prints. One that somebody stopped is
+/// not waited for, since its user may do so; nor is any other beyond `limit`, or when this run is told to stop.
 ///
 /// # Errors
 /// When it cannot be started, is not over in time, was stopped, or prints too much: then it is killed.
@@ -184,7 +184,8 @@ fn is_paused(child: &Child) -> bool {
     matches!(waitid(Id::Pid(Pid::from_raw(pid)), flags), Ok(WaitStatus::Stopped(..)))
 }
 
-/// Opens a file that can be read when the child has ended, however early (pidfd_open(2)); none where the kernel has no such thing.
+/// Opens a file that can be read when the child has ended, however early (pidfd_open(2)); none where the kernel has no
+/// such thing.
 pub fn end_of(child: &Child) -> Option<OwnedFd> {
     let pid = i32::try_from(child.id())
         .ok()
@@ -192,7 +193,8 @@ pub fn end_of(child: &Child) -> Option<OwnedFd> {
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
 }
 
-/// Kills it with all that it started. One that cannot even be killed now, in a call to a file system that hangs, is left behind.
+/// Kills it with all that it started. One that cannot even be killed now, in a call to a file system that hangs, is
+/// left behind.
 pub fn end_group(child: &mut Child) {
     const KILL_TIME: Duration = Duration::from_secs(2);
     if let Ok(group) = i32::try_from(child.id()) {
@@ -219,7 +221,8 @@ fn wait_until(child: &mut Child, until: Instant) -> io::Result<ExitStatus> {
     }
 }
 
-/// The directories in which programs are looked for: those of `PATH`, as far as they are absolute, and those of the system.
+/// The directories in which programs are looked for: those of `PATH`, as far as they are absolute, and those of the
+/// system.
 pub fn search_path(path: Option<&OsStr>) -> Vec<PathBuf> {
     let named = path.map(std::env::split_paths).into_iter().flatten();
     let mut found = Vec::new();

@@ -1,10 +1,10 @@
 //! How long this run may still wait, and whether somebody asked it to stop.
 //!
-//! A signal never ends the run where it strikes: it is noted, and every wait looks. So locks are released, and the mailbox is whole, when a
-//! run is told to stop. The append itself never looks, and is never interrupted.
+//! A signal never ends the run where it strikes: it is noted, and every wait looks. So locks are released, and the
+//! mailbox is whole, when a run is told to stop. The append itself never looks, and is never interrupted.
 //!
-//! A delivery that waits for nothing blocks all signals at its start, which is one system call, and ends so: it is done sooner than it
-//! could stop. The first wait and the first child unblock them, with a handler for each.
+//! A delivery that waits for nothing blocks all signals at its start, which is one system call, and ends so: it is done
+//! sooner than it could stop. The first wait and the first child unblock them, with a handler for each.
 
 use std::cell::Cell;
 use std::io::{self};
@@ -19,8 +19,8 @@ use nix::sys::signal::{SigSet, Signal};
 
 use crate::error::{Category, Error, Status};
 
-/// How long a run waits. MTAs kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop
-/// after 300 s. We promise 240 s; what is left of them is for a run that does not come back from a call.
+/// How long a run waits. MTAs kill a command that takes long, and some bounce its message: Postfix after 1000 s,
+/// maildrop after 300 s. We promise 240 s; what is left of them is for a run that does not come back from a call.
 pub const TOTAL: Duration = Duration::from_secs(230);
 
 /// Signals that end a process unless it asks for them.
@@ -65,7 +65,8 @@ static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// Set when it was somebody at a terminal.
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Blocks the signals: from here on none ends the process where it strikes. SIGABRT is among them as long as it has no handler.
+/// Blocks the signals: from here on none ends the process where it strikes. SIGABRT is among them as long as it has no
+/// handler.
 pub fn block_signals() -> io::Result<()> {
     let mut mask = held_signals();
     mask.add(Signal::SIGABRT);
@@ -90,8 +91,8 @@ pub fn hold_signals() -> io::Result<()> {
     if HELD.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
-    // Out of memory, Rust's runtime aborts; so does a panic in a panic. MTAs bounce on that death, and abort(3) unblocks its
-    // signal.
+    // Out of memory, Rust's runtime aborts; so does a panic in a panic. MTAs bounce on that death, and abort(3)
+    // unblocks its signal.
     let always = Arc::new(AtomicBool::new(true));
     signal_hook::flag::register_conditional_shutdown(
         Signal::SIGABRT as i32,
@@ -112,13 +113,13 @@ pub fn listen_for_signals() -> io::Result<()> {
         signal_hook::flag::register(signal as i32, Arc::clone(&STOPPED))?;
     }
     signal_hook::flag::register(Signal::SIGINT as i32, Arc::clone(&INTERRUPTED))?;
-    // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Handled, SIGXFSZ does what it
-    // does when it is blocked, and no child inherits that.
+    // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Handled,
+    // SIGXFSZ does what it does when it is blocked, and no child inherits that.
     for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
         signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
     }
-    // Unblocked is what is handled, and what nobody can go on from. Blocked are the real-time signals, which end a process too and
-    // ask for nothing that we know.
+    // Unblocked is what is handled, and what nobody can go on from. Blocked are the real-time signals, which end a
+    // process too and ask for nothing that we know.
     let mut mask = SigSet::all();
     for signal in STOPPING.into_iter().chain(OTHERS) {
         mask.remove(signal);
@@ -141,8 +142,8 @@ pub fn is_stopped() -> bool {
     STOPPED.load(Ordering::Relaxed)
 }
 
-/// Ends this process as SIGINT ends one, where one came: a shell ends its loop over several commands only then. For a run that is over and
-/// left something undone, and that delivers nothing: MTAs bounce on such an end.
+/// Ends this process as SIGINT ends one, where one came: a shell ends its loop over several commands only then. For a
+/// run that is over and left something undone, and that delivers nothing: MTAs bounce on such an end.
 pub fn end_if_interrupted() {
     if INTERRUPTED.load(Ordering::Relaxed) {
         let _ = signal_hook::low_level::emulate_default_handler(Signal::SIGINT as i32);
@@ -254,8 +255,8 @@ impl Deadline {
         }
     }
 
-    /// The same where a mailbox is mended before it is used. A run that was told to stop already uses one to take back what it put there:
-    /// then time alone ends the reading.
+    /// The same where a mailbox is mended before it is used. A run that was told to stop already uses one to take back
+    /// what it put there: then time alone ends the reading.
     pub fn for_mending(&self) -> ReadLimit {
         ReadLimit {
             ends_by_signal: !is_stopped(),

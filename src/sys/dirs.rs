@@ -1,5 +1,5 @@
-//! Directories, and the files that we keep in them: finds a parent, makes a directory for this user alone, refuses one that others may
-//! write to, makes a name last, opens a file without following a link.
+//! Directories, and the files that we keep in them: finds a parent, makes a directory for this user alone, refuses one
+//! that others may write to, makes a name last, opens a file without following a link.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -39,7 +39,8 @@ pub fn can_make_files(dir: &Path) -> bool {
 /// With less than this left, nothing that is remembered can be written anew, in bytes.
 const LEAST_ROOM_BYTES: u64 = 64 << 10;
 
-/// Looks whether files can be made in `dir`, or in the nearest directory above it that is there: rights, a read-only file system, room.
+/// Looks whether files can be made in `dir`, or in the nearest directory above it that is there: rights, a read-only
+/// file system, room.
 pub fn refuse_unwritable(dir: &Path) -> io::Result<()> {
     let there = dir
         .ancestors()
@@ -57,15 +58,16 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent_of(path))?.sync_all()
 }
 
-/// Opens a file that we keep in a directory of the user's: a link is not followed, and a FIFO in its place does not hold us.
+/// Opens a file that we keep in a directory of the user's: a link is not followed, and a FIFO in its place does not
+/// hold us.
 pub fn own_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
     options
 }
 
-/// Opens what may be a mailbox, as `options` say: a link is not followed, a FIFO does not hold us, and reading does not make it look
-/// read. "New mail" means that the modification is later than the access.
+/// Opens what may be a mailbox, as `options` say: a link is not followed, a FIFO does not hold us, and reading does not
+/// make it look read. "New mail" means that the modification is later than the access.
 pub fn open_unread(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     match options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(path) {
@@ -75,8 +77,8 @@ pub fn open_unread(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens such a file to read and to write it; makes it, readable for this user alone, where there is none. What stands in its place and
-/// cannot be used is set aside.
+/// Opens such a file to read and to write it; makes it, readable for this user alone, where there is none. What stands
+/// in its place and cannot be used is set aside.
 pub fn open_own(path: &Path) -> io::Result<File> {
     let open = || {
         let mut options = own_file();
@@ -93,7 +95,8 @@ pub fn open_own(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Tells whether something stands at `path` that is no regular file of this user: a link, a directory, what root copied there.
+/// Tells whether something stands at `path` that is no regular file of this user: a link, a directory, what root copied
+/// there.
 pub fn is_foreign(path: &Path) -> bool {
     let own = Uid::effective().as_raw();
     path.symlink_metadata()
@@ -117,8 +120,8 @@ pub fn set_aside(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a file that we keep in a directory of the user's, to read it; none where there is none. A link is not followed, and a FIFO in
-/// its place does not hold us.
+/// Opens a file that we keep in a directory of the user's, to read it; none where there is none. A link is not
+/// followed, and a FIFO in its place does not hold us.
 ///
 /// # Errors
 /// When it cannot be opened, or is no regular file.
@@ -151,8 +154,8 @@ pub fn make_private_dir(dir: &Path) -> Result<(), Error> {
     }
 }
 
-/// Refuses a directory that others than `owners` may write to: they could put there what we believe, and take away what we keep. One that
-/// is not there yet, or is none, is not refused.
+/// Refuses a directory that others than `owners` may write to: they could put there what we believe, and take away what
+/// we keep. One that is not there yet, or is none, is not refused.
 ///
 /// # Errors
 /// When it is another one's, or others may write to it.
@@ -170,8 +173,8 @@ pub fn refuse_shared(dir: &Path, owners: &[u32]) -> Result<(), Error> {
     }
 }
 
-/// Goes to a directory, so that what is named without a slash from then on lies in it, whatever happens to its path. No link on the way is
-/// followed: whoever owns a part of the path could have made it, and led root elsewhere.
+/// Goes to a directory, so that what is named without a slash from then on lies in it, whatever happens to its path. No
+/// link on the way is followed: whoever owns a part of the path could have made it, and led root elsewhere.
 ///
 /// # Errors
 /// When it cannot be opened, a part of the path is a link, or it cannot be gone to.

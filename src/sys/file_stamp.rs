@@ -1,4 +1,5 @@
-//! What tells one file from another, and one state of a file from a later one: device, inode, length and times (inode(7)).
+//! What tells one file from another, and one state of a file from a later one: device, inode, length and times
+//! (inode(7)).
 
 use std::fs::File;
 use std::io;
@@ -9,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// The change time in nanoseconds, as far as the file system keeps it: of anything about the file, and not to be set back (inode(7)).
+/// The change time in nanoseconds, as far as the file system keeps it: of anything about the file, and not to be set
+/// back (inode(7)).
 pub fn changed_nanoseconds(stat: &std::fs::Metadata) -> i128 {
     i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec())
 }

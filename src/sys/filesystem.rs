@@ -1,4 +1,5 @@
-//! What a file system can do for mail: extended attributes, whether it is another host's, and reads that are not cut short.
+//! What a file system can do for mail: extended attributes, whether it is another host's, and reads that are not cut
+//! short.
 
 use std::fs::File;
 use std::io;
@@ -58,7 +59,8 @@ fn is_nfs(stat: &StatFs) -> bool {
 
 /// FAT and exFAT have none. What is behind FUSE and SMB decides there, and says so only when it is tried.
 fn links(stat: &StatFs) -> Option<bool> {
-    // The numbers are in statfs(2), and for exFAT and SMB in linux/magic.h. They have 32 bits; the type is signed on some machines.
+    // The numbers are in statfs(2), and for exFAT and SMB in linux/magic.h. They have 32 bits; the type is signed on
+    // some machines.
     match stat.f_type.cast_unsigned() & 0xffff_ffff {
         0x4d44 | 0x2011_bab0 => Some(false),
         0x6573_5546 | 0x517b | 0xff53_4d42 | 0xfe53_4d42 => None,
@@ -66,7 +68,8 @@ fn links(stat: &StatFs) -> Option<bool> {
     }
 }
 
-/// Tells whether link(2) failed because the file system has no links: FAT and exFAT say EPERM, SMB EOPNOTSUPP, FUSE any of them.
+/// Tells whether link(2) failed because the file system has no links: FAT and exFAT say EPERM, SMB EOPNOTSUPP, FUSE any
+/// of them.
 pub fn has_no_links(error: &io::Error) -> bool {
     let known = [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::MLINK];
     Errno::from_io_error(error).is_some_and(|error| known.contains(&error))

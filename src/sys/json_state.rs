@@ -1,5 +1,5 @@
-//! Changes one of the state directory's JSON files, while nobody else does. A file that cannot be understood is set aside and begun anew.
-//! When it cannot be locked or written, nothing changes, and the caller goes on without.
+//! Changes one of the state directory's JSON files, while nobody else does. A file that cannot be understood is set
+//! aside and begun anew. When it cannot be locked or written, nothing changes, and the caller goes on without.
 
 use std::panic::{self, AssertUnwindSafe};
 

@@ -1,5 +1,6 @@
-//! A secret of one user in a file: made at first use, read by nobody else, never seen half written. A file that is damaged, or that others
-//! could read, is set aside and made anew. Old seals are worth nothing then, and no delivery stops for it.
+//! A secret of one user in a file: made at first use, read by nobody else, never seen half written. A file that is
+//! damaged, or that others could read, is set aside and made anew. Old seals are worth nothing then, and no delivery
+//! stops for it.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -1,5 +1,5 @@
-//! The local time of this host, by `TZ` and `/etc/localtime` (tzset(3)): mbox separator lines are written and read in it by every other
-//! program. Where the zone cannot be read it is UTC, as with localtime(3).
+//! The local time of this host, by `TZ` and `/etc/localtime` (tzset(3)): mbox separator lines are written and read in
+//! it by every other program. Where the zone cannot be read it is UTC, as with localtime(3).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -24,13 +24,14 @@ pub fn to_local(date: OffsetDateTime) -> OffsetDateTime {
         .unwrap_or(date)
 }
 
-/// What the clock of this host showed `seconds` after the beginning of 1970, as seconds of a day that began at the same hour everywhere.
+/// What the clock of this host showed `seconds` after the beginning of 1970, as seconds of a day that began at the same
+/// hour everywhere.
 pub fn clock_seconds(seconds: i64) -> i64 {
     seconds.saturating_add(i64::from(offset_seconds(seconds)))
 }
 
-/// The point in time, in seconds since 1970, at which the clock of this host showed what `clock_seconds` gives. Of the two that an hour in
-/// autumn has, one of them.
+/// The point in time, in seconds since 1970, at which the clock of this host showed what `clock_seconds` gives. Of the
+/// two that an hour in autumn has, one of them.
 pub fn from_clock(shown: i64) -> i64 {
     let guess = shown.saturating_sub(i64::from(offset_seconds(shown)));
     shown.saturating_sub(i64::from(offset_seconds(guess)))

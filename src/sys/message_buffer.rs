@@ -1,5 +1,5 @@
-//! Reads a message from standard input: its beginning stays in memory, the rest of a large one goes into a file without a
-//! name, so that memory does not grow with the message. A message that cannot be read to its end is an error.
+//! Reads a message from standard input: its beginning stays in memory, the rest of a large one goes into a file without
+//! a name, so that memory does not grow with the message. A message that cannot be read to its end is an error.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -13,8 +13,8 @@ use crate::error::{Category, Error};
 use crate::sys::deadline::{Deadline, Woken};
 use crate::sys::spill_file::SpillFile;
 
-/// How much of a message is kept in memory, in bytes; all that is judged lies within. Mail is mostly smaller (a spill costs
-/// two more copies), and the whole program stays under 6 MiB.
+/// How much of a message is kept in memory, in bytes; all that is judged lies within. Mail is mostly smaller (a spill
+/// costs two more copies), and the whole program stays under 6 MiB.
 pub const HEAD_BYTES: usize = 1 << 20;
 
 /// One read from the pipe, which holds 64 KiB by default (pipe(7)).
@@ -185,8 +185,8 @@ impl Read for BufferReader<'_> {
     }
 }
 
-/// Tells whether a standard stream was closed: then it is `/dev/null`, opened for reading and writing before `main` runs.
-/// Taking that for an empty message, or for a place to write to, would acknowledge mail that nobody has.
+/// Tells whether a standard stream was closed: then it is `/dev/null`, opened for reading and writing before `main`
+/// runs. Taking that for an empty message, or for a place to write to, would acknowledge mail that nobody has.
 pub fn is_closed(stream: &impl AsFd) -> bool {
     let flags = fcntl(stream, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
     let stat = nix::sys::stat::fstat(stream);
@@ -198,7 +198,8 @@ pub fn is_closed(stream: &impl AsFd) -> bool {
     }
 }
 
-/// What is left of a message behind its `MessageStart`. Reading it fails when it stalls, or when the run is told to stop.
+/// What is left of a message behind its `MessageStart`. Reading it fails when it stalls, or when the run is told to
+/// stop.
 #[derive(Debug)]
 pub struct Rest<'a, F> {
     /// Where the message comes from.
@@ -229,7 +230,8 @@ fn wait_for(input: &impl AsFd, deadline: &Deadline) -> Result<(), Error> {
     }
 }
 
-/// Waits for input and appends it to `to`, as far as that has room; 0 is the end. No page of it is touched before the kernel writes to it.
+/// Waits for input and appends it to `to`, as far as that has room; 0 is the end. No page of it is touched before the
+/// kernel writes to it.
 fn step(input: &impl AsFd, deadline: &Deadline, to: &mut Vec<u8>) -> Result<usize, Error> {
     loop {
         wait_for(input, deadline)?;

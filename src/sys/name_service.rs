@@ -1,7 +1,8 @@
 //! The name service: which sources `nsswitch.conf` names, and what getent(1) says of a key that the files do not have.
 //!
-//! getent(1) ends with 2 both where a key is nobody's and where the source that would know it is away. So "nobody's" is believed only
-//! when every source could be asked; otherwise the answer is an error, and mail waits. What the files themselves say is left to `passwd`.
+//! getent(1) ends with 2 both where a key is nobody's and where the source that would know it is away. So "nobody's" is
+//! believed only when every source could be asked; otherwise the answer is an error, and mail waits. What the files
+//! themselves say is left to `passwd`.
 
 use std::fs::DirEntry;
 use std::io;

@@ -1,8 +1,9 @@
-//! The user database: `/etc/passwd` and `/etc/group` first, and what is not there is asked of the name service through getent(1).
+//! The user database: `/etc/passwd` and `/etc/group` first, and what is not there is asked of the name service through
+//! getent(1).
 //!
-//! The C library's own look-up loads its modules into the process, which costs more than a small delivery and is closed to a static
-//! program. A user who stands in the files needs one read of them; a directory service that hangs holds nobody else's mail, and its
-//! users wait no longer than a bound.
+//! The C library's own look-up loads its modules into the process, which costs more than a small delivery and is closed
+//! to a static program. A user who stands in the files needs one read of them; a directory service that hangs holds
+//! nobody else's mail, and its users wait no longer than a bound.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -48,7 +49,8 @@ pub fn by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
     }
 }
 
-/// The first user of `/etc/passwd` called `name`. A name stands in fewer lines than a number, and nothing behind it is read.
+/// The first user of `/etc/passwd` called `name`. A name stands in fewer lines than a number, and nothing behind it is
+/// read.
 pub fn local_by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
     first(Path::new(PASSWD), &format!("{name}:"), |line| {
         PasswdEntry::read(line).filter(|entry| entry.name == name)
@@ -192,8 +194,8 @@ fn ask_for_group(database: &str, key: &str) -> io::Result<Option<String>> {
 }
 
 impl PasswdEntry {
-    /// Reads a line `name:password:uid:gid:gecos:home:shell`; lines for other sources, `+...` and `-...`, are none (nsswitch.conf(5)).
-    /// A comment in Latin-1 hides nobody.
+    /// Reads a line `name:password:uid:gid:gecos:home:shell`; lines for other sources, `+...` and `-...`, are none
+    /// (nsswitch.conf(5)). A comment in Latin-1 hides nobody.
     fn read(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|byte| *byte == b':');
         let name = fields
@@ -277,7 +279,8 @@ fn each_line(path: &Path, word: &str, mut show: impl FnMut(&[u8]) -> ControlFlow
     }
 }
 
-/// Shows each line of `text` in which something is found. One search goes over all of it, rather than one over each line.
+/// Shows each line of `text` in which something is found. One search goes over all of it, rather than one over each
+/// line.
 fn show_lines(text: &[u8], finder: &Finder<'_>, show: &mut impl FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut rest = text;
     while let Some(at) = finder.find(rest).filter(|_| !rest.is_empty()) {

@@ -1,5 +1,5 @@
-//! Which files are there, asked by a child: a file system that does not answer holds the child in a call that nobody can end, and whoever
-//! asked leaves it behind. Says then that nobody knows.
+//! Which files are there, asked by a child: a file system that does not answer holds the child in a call that nobody
+//! can end, and whoever asked leaves it behind. Says then that nobody knows.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,8 +30,8 @@ const AT_ONCE: usize = 100;
 /// After so many groups that do not answer, the others are not asked.
 const MOST_UNKNOWN: usize = 2;
 
-/// Answers `y` or `n` for each of its arguments as soon as that is known. The first test follows no link, since a link's own file system
-/// answers.
+/// Answers `y` or `n` for each of its arguments as soon as that is known. The first test follows no link, since a
+/// link's own file system answers.
 const SCRIPT: &str = "for f do if [ -L \"$f\" ] || [ -e \"$f\" ]; then echo y; else echo n; fi; done";
 
 /// For each group of files, whether one of them is there.

@@ -1,5 +1,5 @@
-//! What the kernel says of this process, of locks, and of the ports that are listened at (proc(5)). Where the kernel says nothing, the answer is
-//! none.
+//! What the kernel says of this process, of locks, and of the ports that are listened at (proc(5)). Where the kernel
+//! says nothing, the answer is none.
 
 use std::fmt::Display;
 use std::fs;
@@ -31,8 +31,8 @@ pub const FCNTL_LOCK: &str = "POSIX";
 /// What it calls those of flock(2).
 pub const FLOCK_LOCK: &str = "FLOCK";
 
-/// The process that holds such a lock on this file. None where nobody does, the lock belongs to an open file and not to a process, the
-/// process may not be seen, or the file system gives files another device number than its own.
+/// The process that holds such a lock on this file. None where nobody does, the lock belongs to an open file and not to
+/// a process, the process may not be seen, or the file system gives files another device number than its own.
 pub fn find_lock_holder(kind: &str, device: u64, inode: u64) -> Option<i32> {
     holder_in(&fs::read_to_string("/proc/locks").ok()?, kind, device, inode)
 }
@@ -56,14 +56,14 @@ const TICKS_PER_SECOND: i64 = 100;
 /// How much later than a note its process may seem to have begun, in seconds: the times of both are rounded.
 const ROUNDING_SECONDS: i64 = 2;
 
-/// Tells whether a process may still do something. One that has ended, and that nobody asked how, does nothing any more: in a container
-/// whose first process asks nobody, such a process stays. Whoever may not be seen counts as alive.
+/// Tells whether a process may still do something. One that has ended, and that nobody asked how, does nothing any
+/// more: in a container whose first process asks nobody, such a process stays. Whoever may not be seen counts as alive.
 pub fn is_alive(pid: i32) -> bool {
     kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH) && !matches!(ProcessStat::read(pid).state, Some('Z' | 'X'))
 }
 
-/// Tells whether the process that wrote a note at `seconds` since 1970 may still do something. A process that began later has its number by
-/// chance: where a container starts anew, numbers come again at once.
+/// Tells whether the process that wrote a note at `seconds` since 1970 may still do something. A process that began
+/// later has its number by chance: where a container starts anew, numbers come again at once.
 pub fn is_writer_alive(pid: i32, seconds: i64) -> bool {
     let began = ProcessStat::read(pid).began_seconds();
     is_alive(pid) && began.is_none_or(|began| began <= seconds + ROUNDING_SECONDS)
@@ -88,8 +88,8 @@ impl ProcessStat {
         }
     }
 
-    /// When it began, in seconds since 1970; none where that cannot be told. The kernel's clock is asked, and not /proc/uptime, which may
-    /// be that of a container.
+    /// When it began, in seconds since 1970; none where that cannot be told. The kernel's clock is asked, and not
+    /// /proc/uptime, which may be that of a container.
     fn began_seconds(&self) -> Option<i64> {
         let since_boot = clock_gettime(ClockId::Boottime).tv_sec;
         let age_seconds = since_boot - self.start_ticks? / TICKS_PER_SECOND;
@@ -103,7 +103,8 @@ pub fn program_of(pid: impl Display) -> String {
     name.map_or_else(|_| String::new(), |name| format!(" ({})", name.trim_end()))
 }
 
-/// Tells whether programs that this process starts get no other user or group by their set-id bits (prctl(2), PR_SET_NO_NEW_PRIVS).
+/// Tells whether programs that this process starts get no other user or group by their set-id bits (prctl(2),
+/// PR_SET_NO_NEW_PRIVS).
 pub fn has_no_new_privileges() -> Option<bool> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix("NoNewPrivs:"))?;

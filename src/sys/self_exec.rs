@@ -1,5 +1,6 @@
-//! This program itself: where it is, and how it is run once more. An upgrade replaces its file while it runs; the kernel keeps the old file
-//! until the run ends (proc_pid_exe(5)). The old file is run then: a version's words to itself are no promise to another version.
+//! This program itself: where it is, and how it is run once more. An upgrade replaces its file while it runs; the
+//! kernel keeps the old file until the run ends (proc_pid_exe(5)). The old file is run then: a version's words to
+//! itself are no promise to another version.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -35,8 +36,8 @@ fn still(path: &Path) -> PathBuf {
     before.map_or_else(|| path.to_owned(), |before| OsStr::from_bytes(before).into())
 }
 
-/// By its path, if that is what is running: the kernel calls a process after the file that it was started by, and the other one is called
-/// `exe`.
+/// By its path, if that is what is running: the kernel calls a process after the file that it was started by, and the
+/// other one is called `exe`.
 fn once_more(path: &Path, running: &Path) -> Command {
     let identity = |path: &Path| path.metadata().map(|stat| (stat.dev(), stat.ino()));
     let was_replaced = identity(running).is_ok_and(|now| identity(path).ok() != Some(now));

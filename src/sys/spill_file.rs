@@ -1,5 +1,6 @@
-//! A file without a name for what is too large for memory. It is gone with this process, however that ends. When its directory is full, the
-//! content moves to the next directory. Fails when no directory is left, and names the cause of each.
+//! A file without a name for what is too large for memory. It is gone with this process, however that ends. When its
+//! directory is full, the content moves to the next directory. Fails when no directory is left, and names the cause of
+//! each.
 
 use std::env;
 use std::ffi::OsString;
@@ -22,7 +23,8 @@ pub struct SpillFile {
     bytes: u64,
 }
 
-/// The directories, best first: disks before `/tmp`, which may be memory. The last is the one place where a user often has room.
+/// The directories, best first: disks before `/tmp`, which may be memory. The last is the one place where a user often
+/// has room.
 fn spill_dirs(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let mut dirs = vec![PathBuf::from("/var/tmp"), PathBuf::from("/tmp")];

@@ -1,8 +1,8 @@
 //! Small files of the state directory that many processes share: read whole, replaced whole, by one process at a time.
 //!
-//! A file replaced under a lock, and not a database: a look is an open and a read of a few kilobytes. A kill at any point leaves the old
-//! file or the new one. An administrator reads it with `cat` and fixes it with `rm`. A file that is lost or damaged is begun anew, and no
-//! delivery stops for it.
+//! A file replaced under a lock, and not a database: a look is an open and a read of a few kilobytes. A kill at any
+//! point leaves the old file or the new one. An administrator reads it with `cat` and fixes it with `rm`. A file that
+//! is lost or damaged is begun anew, and no delivery stops for it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -121,7 +121,8 @@ impl LockedStateFile {
     /// When it cannot be written; then the old one holds.
     pub fn replace(&mut self, content: &[u8]) -> Result<(), Error> {
         let fail = |e: io::Error| Error::io("write", &self.path, &e);
-        // One name for all tries, so that what killed runs leave behind does not pile up. Only the holder of the lock writes to it.
+        // One name for all tries, so that what killed runs leave behind does not pile up. Only the holder of the lock
+        // writes to it.
         let draft = with_suffix(&self.path, ".new");
         if let Err(e) = std::fs::remove_file(&draft)
             && e.kind() != io::ErrorKind::NotFound

@@ -1,5 +1,5 @@
-//! The accounts of a host, for a run that asks for thousands of them. What cannot be told is said not to be known, or, of a number, to be
-//! somebody's: much is done to what is nobody's.
+//! The accounts of a host, for a run that asks for thousands of them. What cannot be told is said not to be known, or,
+//! of a number, to be somebody's: much is done to what is nobody's.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::sys::{account, passwd};
 
-/// The accounts of a host, for a run that asks for thousands of them: the files are read once, and the name service, which may be far
-/// away, is not asked again and again.
+/// The accounts of a host, for a run that asks for thousands of them: the files are read once, and the name service,
+/// which may be far away, is not asked again and again.
 #[derive(Debug, Default)]
 pub struct Directory {
     by_name: HashMap<String, (u32, u32)>,
@@ -43,7 +43,8 @@ impl Directory {
         self.homes.iter().map(|(name, home)| (name.as_str(), home.as_path()))
     }
 
-    /// The users of the file, and those of the user database who have a mailbox in `spool`: not every file there is named after a user.
+    /// The users of the file, and those of the user database who have a mailbox in `spool`: not every file there is
+    /// named after a user.
     pub fn names(&self, spool: Option<&Path>) -> BTreeSet<String> {
         let entries = spool
             .and_then(|spool| std::fs::read_dir(spool).ok())

@@ -1,9 +1,9 @@
-//! The digest tells the administrator, at most once an hour, what was diverted and not sent. Its length is bounded, its sender is null, and
-//! it carries the divert mark, so that no guard sends it on. A digest that cannot be sent is tried again an hour later, with what came
-//! meanwhile. No message depends on it.
+//! The digest tells the administrator, at most once an hour, what was diverted and not sent. Its length is bounded, its
+//! sender is null, and it carries the divert mark, so that no guard sends it on. A digest that cannot be sent is tried
+//! again an hour later, with what came meanwhile. No message depends on it.
 //!
-//! It follows the first message that is diverted, kept or forwarded after the hour. When no message comes any more, a timer calls
-//! `send_due`.
+//! It follows the first message that is diverted, kept or forwarded after the hour. When no message comes any more, a
+//! timer calls `send_due`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -31,8 +31,8 @@ const SAMPLE_LINES: usize = 60;
 /// An mbox that is full has room for this much more, in bytes, so that the digest can say that it is full.
 const ROOM_BYTES: u64 = 1 << 20;
 
-/// Sends the digest behind a message that was settled, if it is due. That message is safe, and nothing here changes that. What is
-/// plainly delivered does not even look.
+/// Sends the digest behind a message that was settled, if it is due. That message is safe, and nothing here changes
+/// that. What is plainly delivered does not even look.
 pub fn send_behind(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, Error>) {
     let looks = match (result, delivery.action) {
         (Err(_), _) | (Ok(Outcome::Appended { .. }), Action::Append) => false,

@@ -1,6 +1,7 @@
-//! Holds copies of messages that left with the null sender, to the administrator or to a destination: an MTA drops such a message when it
-//! cannot deliver it, and tells nobody. Messages that are only counted are held, too. Each copy is one compressed mbox, so that `zcat
-//! held/*.gz` is a mailbox. The directory is bounded: the oldest copy goes first, and the number of those that went is told.
+//! Holds copies of messages that left with the null sender, to the administrator or to a destination: an MTA drops such
+//! a message when it cannot deliver it, and tells nobody. Messages that are only counted are held, too. Each copy is
+//! one compressed mbox, so that `zcat held/*.gz` is a mailbox. The directory is bounded: the oldest copy goes first,
+//! and the number of those that went is told.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -38,7 +39,8 @@ impl HeldCopy {
     }
 }
 
-/// Holds one message in `dir`, synced. The name of its file begins with the time, then `tag`, by which it is found again.
+/// Holds one message in `dir`, synced. The name of its file begins with the time, then `tag`, by which it is found
+/// again.
 ///
 /// # Errors
 /// When it cannot be stored; then no part of it stays.
@@ -76,7 +78,8 @@ fn compress<R: Read>(file: &mut File, letter: MboxEntry<'_, R>) -> io::Result<()
     file.sync_all()
 }
 
-/// The beginning of the last message in `dir` that was held with `tag`: at most `bytes`, less where it is damaged, none where it is gone.
+/// The beginning of the last message in `dir` that was held with `tag`: at most `bytes`, less where it is damaged, none
+/// where it is gone.
 pub fn read_sample(dir: &Path, tag: &str, bytes: u64) -> Option<Vec<u8>> {
     let entries = std::fs::read_dir(dir).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());

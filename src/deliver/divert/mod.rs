@@ -23,7 +23,8 @@ use crate::submit;
 /// Why a message is not with the administrator.
 #[derive(Debug)]
 pub enum NotDiverted {
-    /// The administrator has had enough: it belongs into the user's mailbox, and where that is full, `over` says what becomes of it.
+    /// The administrator has had enough: it belongs into the user's mailbox, and where that is full, `over` says what
+    /// becomes of it.
     Keep {
         /// Why, in words.
         cause: String,
@@ -45,7 +46,8 @@ impl From<Error> for NotDiverted {
     }
 }
 
-/// Diverts the message to an address or into an mbox, as `admin` says; or puts it aside, where the administrator had enough.
+/// Diverts the message to an address or into an mbox, as `admin` says; or puts it aside, where the administrator had
+/// enough.
 pub fn divert_message(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, NotDiverted> {
     let admin = run.config.admin.as_str();
     if is_the_user(run, &delivery.envelope.own, admin) {
@@ -117,8 +119,8 @@ fn put_aside(
     }
 }
 
-/// Keeps a message that may be the only copy, where nothing pushes it out: in the user's mailbox; where that is full and its mail
-/// would go to the administrator, in the overflow.
+/// Keeps a message that may be the only copy, where nothing pushes it out: in the user's mailbox; where that is full
+/// and its mail would go to the administrator, in the overflow.
 fn keep(run: &Run, delivery: &Delivery<'_>, why: Why, reason: HeldBackReason) -> Result<Outcome, NotDiverted> {
     if why == Why::OverQuota {
         return Ok(overflow::put_in_overflow(run, delivery, "")?);
@@ -165,7 +167,8 @@ fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Resu
     let fields = fields(delivery, why);
     let held = match hold_copy(run, delivery, &fields, admin) {
         Ok(held) => Some(held),
-        // Such a run has no user: it belongs to an account without a home and a mailbox (aliases(5)), so that nothing could be held ever.
+        // Such a run has no user: it belongs to an account without a home and a mailbox (aliases(5)), so that nothing
+        // could be held ever.
         Err(e) if why == Why::NotReturned => {
             tracing::warn!(to = admin, note = %e, "sent without a held copy");
             None

@@ -1,8 +1,9 @@
-//! Asks how much the administrator had already, before one more message is diverted, and holds what is too much. The counts are in a file
-//! of the state directory. When the file cannot be used, everything is sent, as if there were no limit: the limit is lost, never a message.
+//! Asks how much the administrator had already, before one more message is diverted, and holds what is too much. The
+//! counts are in a file of the state directory. When the file cannot be used, everything is sent, as if there were no
+//! limit: the limit is lost, never a message.
 //!
-//! The file is locked only while it is read and written, never while a message is stored or sendmail runs. So a place is reserved before a
-//! message is sent, and given back when sending failed.
+//! The file is locked only while it is read and written, never while a message is stored or sendmail runs. So a place
+//! is reserved before a message is sent, and given back when sending failed.
 
 use crate::deliver::access;
 use std::path::PathBuf;
@@ -121,7 +122,8 @@ impl<'a> Throttle<'a> {
         Ok(held)
     }
 
-    /// Changes the memory, if it holds what was decided before. What cannot be noted makes a count wrong and nothing else.
+    /// Changes the memory, if it holds what was decided before. What cannot be noted makes a count wrong and nothing
+    /// else.
     fn note<R>(&self, note: impl FnOnce(&mut StormState) -> R) -> Option<R> {
         if !self.is_remembered {
             return None;
@@ -133,8 +135,8 @@ impl<'a> Throttle<'a> {
     }
 }
 
-/// Takes a place for a report about the user's own mail. False where more came within an hour than anybody's own mail brings about: then it is a
-/// report like any other. Where nothing is remembered, each has a place.
+/// Takes a place for a report about the user's own mail. False where more came within an hour than anybody's own mail
+/// brings about: then it is a report like any other. Where nothing is remembered, each has a place.
 #[must_use]
 pub fn admit_own_bounce(run: &Run, delivery: &Delivery<'_>) -> bool {
     let (now, limits) = (delivery.date.unix_timestamp(), &run.config.digest);

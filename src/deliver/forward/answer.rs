@@ -1,10 +1,10 @@
-//! Answers to messages that were sent on. With `sender = "verp"` whoever reads at the destination answers to an address that only our
-//! forward had. A bounce that comes there is ours. Anything else is meant for the sender of the message, and goes there as it would without
-//! a guard between.
+//! Answers to messages that were sent on. With `sender = "verp"` whoever reads at the destination answers to an address
+//! that only our forward had. A bounce that comes there is ours. Anything else is meant for the sender of the message,
+//! and goes there as it would without a guard between.
 //!
-//! It goes with the null sender, so that nothing comes back for it, and bears our loop mark. The token is sealed, so nobody can name a
-//! third person with it; the sender is the one in the history. Nobody gets more than a few within an hour and a day, not even a sender
-//! whose machine answers such answers. What cannot go there is delivered locally.
+//! It goes with the null sender, so that nothing comes back for it, and bears our loop mark. The token is sealed, so
+//! nobody can name a third person with it; the sender is the one in the history. Nobody gets more than a few within an
+//! hour and a day, not even a sender whose machine answers such answers. What cannot go there is delivered locally.
 
 use crate::classify::verdict::Verdict;
 use crate::deliver::context::{Delivery, Run};
@@ -32,8 +32,8 @@ pub enum Answered {
     NotSent(String),
 }
 
-/// Tells whether a message that came to a token is an answer. What comes with the null sender and has no mark of an answer was taken for
-/// a report before.
+/// Tells whether a message that came to a token is an answer. What comes with the null sender and has no mark of an
+/// answer was taken for a report before.
 pub fn is_answer(delivery: &Delivery<'_>) -> bool {
     match delivery.judgement.verdict {
         Verdict::Ordinary | Verdict::AutoReply(_) | Verdict::Receipt(_) => delivery.judgement.diverted_before.is_none(),

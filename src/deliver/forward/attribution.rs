@@ -1,12 +1,13 @@
-//! Finds out which of the user's destinations a report is about: gathers what the message, the key and the memory of recent
-//! forwards know, and lets `rules/attribution.rs` judge. What cannot be read proves nothing, and stops no delivery.
+//! Finds out which of the user's destinations a report is about: gathers what the message, the key and the memory of
+//! recent forwards know, and lets `rules/attribution.rs` judge. What cannot be read proves nothing, and stops no
+//! delivery.
 
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::rules::attribution::{AttributionEvidence, ForwardFailure, Token, attribute_bounce};
 use crate::deliver::forward::{history, token_test, verp};
 
-/// The destinations that this message reports about; none where it is no report, or proves nothing. `known` are those that the user's
-/// mail goes to, as far as the caller knows, beside the ones of this run.
+/// The destinations that this message reports about; none where it is no report, or proves nothing. `known` are those
+/// that the user's mail goes to, as far as the caller knows, beside the ones of this run.
 pub fn find_forward_failures(run: &Run, delivery: &Delivery<'_>, known: &[String]) -> Vec<ForwardFailure> {
     let Some(bounce) = delivery.judgement.verdict.bounce() else {
         return Vec::new();

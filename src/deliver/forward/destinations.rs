@@ -1,9 +1,9 @@
-//! Remembers which destinations work, and asks that memory before each forward. The decisions are made in `rules/`; the memory is the file
-//! `routes.json` in the state directory.
+//! Remembers which destinations work, and asks that memory before each forward. The decisions are made in `rules/`; the
+//! memory is the file `routes.json` in the state directory.
 //!
-//! No trouble with that file stops a delivery. What cannot be read counts as nothing remembered, and mail is forwarded as if nothing had
-//! ever failed. That neither loses a message nor makes a loop, whereas keeping mail would hide the mail of all who have no trouble. A
-//! suspension that can be read and not changed holds.
+//! No trouble with that file stops a delivery. What cannot be read counts as nothing remembered, and mail is forwarded
+//! as if nothing had ever failed. That neither loses a message nor makes a loop, whereas keeping mail would hide the
+//! mail of all who have no trouble. A suspension that can be read and not changed holds.
 
 use time::OffsetDateTime;
 
@@ -47,7 +47,8 @@ pub fn read_destinations(store: &Store) -> Result<Destinations, Error> {
     json_state::read_state(store)
 }
 
-/// The addresses that get no mail of a user's now, and since when; none where nothing is remembered, or what is cannot be read.
+/// The addresses that get no mail of a user's now, and since when; none where nothing is remembered, or what is cannot
+/// be read.
 pub fn find_suspended(config: &Config, account: &Account) -> Vec<(String, Moment)> {
     let Some(dir) = state_place(config, account).filter(|_| config.destinations.suspend) else {
         return Vec::new();
@@ -84,8 +85,8 @@ impl DueNotices {
     }
 }
 
-/// Tells those of `whom` that mail for a destination is held back. A notice that cannot be written now is due again later; where nothing
-/// can be remembered, it is tried once.
+/// Tells those of `whom` that mail for a destination is held back. A notice that cannot be written now is due again
+/// later; where nothing can be remembered, it is tried once.
 pub fn tell_of_loop(run: &Run, delivery: &Delivery<'_>, destination: &str, kind: HeldBackKind, whom: &[To]) {
     let (now, own) = (to_moment(delivery.date), delivery.own_address());
     let one = |to: &To| PendingNotice::of_loop(destination, &own, kind, *to, now);
@@ -172,7 +173,8 @@ pub fn write_due(run: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<
     Ok(())
 }
 
-/// The destinations that a message reports about, among those of this run and those that are remembered; none where it is no report.
+/// The destinations that a message reports about, among those of this run and those that are remembered; none where it
+/// is no report.
 pub fn find_failures(run: &Run, delivery: &Delivery<'_>) -> Vec<ForwardFailure> {
     if delivery.judgement.verdict.bounce().is_none() {
         return Vec::new();

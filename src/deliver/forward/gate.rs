@@ -1,7 +1,8 @@
-//! Asks which destinations of a message are suspended before it is forwarded, and remembers afterwards what became of it.
+//! Asks which destinations of a message are suspended before it is forwarded, and remembers afterwards what became of
+//! it.
 //!
-//! Without trouble this is one look for a file that does not exist. `deliver/forward/destinations.rs` says what happens when that file
-//! cannot be used.
+//! Without trouble this is one look for a file that does not exist. `deliver/forward/destinations.rs` says what happens
+//! when that file cannot be used.
 
 use crate::config::SuspensionSettings;
 use crate::deliver::context::{Delivery, Run, when_settled};
@@ -30,7 +31,8 @@ pub struct Gate {
     sent: Option<Answers>,
 }
 
-/// Asks to which of the destinations that are open the message may go. A probe is taken: nobody else gets it until `end`.
+/// Asks to which of the destinations that are open the message may go. A probe is taken: nobody else gets it until
+/// `end`.
 pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
     let destinations = parted.open.clone();
     let mut gate = Gate::of(parted, |_| Pass::Open);
@@ -68,8 +70,8 @@ pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
     gate
 }
 
-/// A message may be a probe if a report about it would come home. With `sender = "original"` none ever does, and all that is known of a
-/// destination is sendmail's answer, which each message gets.
+/// A message may be a probe if a report about it would come home. With `sender = "original"` none ever does, and all
+/// that is known of a destination is sendmail's answer, which each message gets.
 fn fit(delivery: &Delivery<'_>) -> Fit {
     match delivery.envelope.sender {
         Sender::Null => Fit::ForNothing,
@@ -265,8 +267,8 @@ pub struct KeptBack {
     pub said: String,
 }
 
-/// Tells whether sendmail refused this destination. Sendmail itself names several of which it refused one: that counts against
-/// none of them, but no such probe is a good one.
+/// Tells whether sendmail refused this destination. Sendmail itself names several of which it refused one: that counts
+/// against none of them, but no such probe is a good one.
 fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
     refusal.recipient == destination
         || (matches!(pass, Pass::Probe { .. }) && refusal.recipient.split(" or ").any(|one| one == destination))

@@ -1,8 +1,9 @@
-//! Remembers the messages that were sent on: which destinations had the same message a short while ago, whether the user has it, too, and
-//! who wrote it. What cannot be read or written is forgotten, and the log says so: no delivery stops for it.
+//! Remembers the messages that were sent on: which destinations had the same message a short while ago, whether the
+//! user has it, too, and who wrote it. What cannot be read or written is forgotten, and the log says so: no delivery
+//! stops for it.
 //!
-//! Looking and noting are one step. Whoever forwards a message holds its turn from before the look until the note is written. The
-//! same message may come for one user by several aliases at once, and the MTA starts a run for each.
+//! Looking and noting are one step. Whoever forwards a message holds its turn from before the look until the note is
+//! written. The same message may come for one user by several aliases at once, and the MTA starts a run for each.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,7 +21,8 @@ use crate::message::key::{MessageKey, of_id, split_halves};
 use crate::message::verp::VerpToken;
 use crate::sys::dirs::{make_private_dir, open_own};
 
-/// For how long another run may hold a message's turn: longer than sendmail takes, and shorter than an MTA waits for us.
+/// For how long another run may hold a message's turn: longer than sendmail takes, and shorter than an MTA waits for
+/// us.
 const TURN_TIME: Duration = Duration::from_secs(120);
 
 /// For how long a report waits for the run that sends its message on.
@@ -45,8 +47,8 @@ pub struct Had {
 pub struct Repeats {
     /// These have not had it.
     pub fresh: Vec<String>,
-    /// These had it a short while ago, and do not get it again: it came back without any mark, it came by another alias too, or the
-    /// MTA tries again because it could not go everywhere at once.
+    /// These had it a short while ago, and do not get it again: it came back without any mark, it came by another alias
+    /// too, or the MTA tries again because it could not go everywhere at once.
     pub had: Vec<Had>,
 }
 
@@ -64,28 +66,29 @@ impl Repeats {
     }
 }
 
-/// The turn of one message: nobody else forwards the same one for this user meanwhile. It ends with the process, however that ends.
+/// The turn of one message: nobody else forwards the same one for this user meanwhile. It ends with the process,
+/// however that ends.
 #[derive(Debug)]
 #[must_use]
 pub struct MessageTurn {
     _lock: Option<std::fs::File>,
-    /// Whether another run had it when this one asked. Then this message is no answer to the other, and did not come back: it came by
-    /// another alias.
+    /// Whether another run had it when this one asked. Then this message is no answer to the other, and did not come
+    /// back: it came by another alias.
     pub was_taken: bool,
 }
 
 /// Waits for the turn of this message.
 ///
 /// # Errors
-/// When another run holds it for too long: then the message has to come again. Without a state directory, and where nothing can be
-/// locked, everybody has a turn.
+/// When another run holds it for too long: then the message has to come again. Without a state directory, and where
+/// nothing can be locked, everybody has a turn.
 pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Error> {
     // One byte of it for each message.
     wait_for_place(run, place_of(delivery), TURN_TIME)
 }
 
-/// Waits, for a short while, until no run sends this message on any more: what it knows of a copy that it puts down last, it notes last. Its
-/// sendmail may be what runs this one, and waits for it.
+/// Waits, for a short while, until no run sends this message on any more: what it knows of a copy that it puts down
+/// last, it notes last. Its sendmail may be what runs this one, and waits for it.
 pub fn wait_for_sender(run: &Run, delivery: &Delivery<'_>) -> Result<(), Error> {
     wait_for_place(run, place_of(delivery), SENDER_TIME).map(drop)
 }
@@ -94,8 +97,8 @@ fn place_of(delivery: &Delivery<'_>) -> u64 {
     HistoryKey::text(&delivery.name().text).key() >> 2
 }
 
-/// Waits until no other message of this user is sent that seems to be caused by an earlier forward: judged side by side, answers that come at
-/// once would not see each other.
+/// Waits until no other message of this user is sent that seems to be caused by an earlier forward: judged side by
+/// side, answers that come at once would not see each other.
 pub fn take_chain_turn(run: &Run) -> Result<MessageTurn, Error> {
     wait_for_place(run, CHAIN_PLACE, TURN_TIME)
 }
@@ -203,32 +206,33 @@ pub fn note_fates(run: &Run, delivery: &Delivery<'_>, fates: &[(Fate, String)], 
     note(run, &lines);
 }
 
-/// Remembers that a message which is sent on, wholly or in part, lies in the user's mailbox as well: when it comes back, it need not
-/// be put there again. Before it is sent: its report may be here before sendmail has ended.
+/// Remembers that a message which is sent on, wholly or in part, lies in the user's mailbox as well: when it comes
+/// back, it need not be put there again. Before it is sent: its report may be here before sendmail has ended.
 pub fn note_kept(run: &Run, delivery: &Delivery<'_>) {
     note_one(run, delivery, delivery.name(), Fate::Kept);
 }
 
-/// Remembers that the copy will be taken back. Before it is: a kill in between leaves a copy too many, and no message is thought to be
-/// where it is not.
+/// Remembers that the copy will be taken back. Before it is: a kill in between leaves a copy too many, and no message
+/// is thought to be where it is not.
 pub fn note_gone(run: &Run, delivery: &Delivery<'_>) {
     note_one(run, delivery, delivery.name(), Fate::Gone);
 }
 
-/// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `delivery` the report's.
+/// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `delivery` the
+/// report's.
 pub fn note_rescued(run: &Run, delivery: &Delivery<'_>, name: &MessageKey) {
     note_one(run, delivery, name, Fate::Rescued);
 }
 
-/// Tells whether the user has the message of this name already: a copy was kept, or it was put into the mailbox when it came back the
-/// first time. What was sent to the same address once more after that (replayed, say, from a mailbox that was emptied then) is a
-/// matter of its own.
+/// Tells whether the user has the message of this name already: a copy was kept, or it was put into the mailbox when it
+/// came back the first time. What was sent to the same address once more after that (replayed, say, from a mailbox that
+/// was emptied then) is a matter of its own.
 pub fn has_it(run: &Run, name: &MessageKey) -> bool {
     read_history(run).is_some_and(|history| has(&lines_about(&history, name)))
 }
 
-/// The same for a message of which nothing but the Message-ID is known. A device may have one for all that it sends: the user has to have
-/// each message of that id.
+/// The same for a message of which nothing but the Message-ID is known. A device may have one for all that it sends:
+/// the user has to have each message of that id.
 pub fn has_id(run: &Run, message_id: &str) -> bool {
     let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for text in lines_with_id(run, message_id) {

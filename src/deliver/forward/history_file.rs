@@ -1,14 +1,14 @@
-//! The history on disk: one line for each message and destination, and for what became of the message here. Lines are added to a file.
-//! After six days it becomes the older of two, so that every line is remembered for at least six days, however many there are. A damaged
-//! line is passed over, and a file that spoolguard did not write is set aside.
+//! The history on disk: one line for each message and destination, and for what became of the message here. Lines are
+//! added to a file. After six days it becomes the older of two, so that every line is remembered for at least six days,
+//! however many there are. A damaged line is passed over, and a file that spoolguard did not write is set aside.
 //!
-//! Lines are added and the file is never replaced: each forward writes some hundred bytes and syncs nothing. A power cut costs one more
-//! copy of a message that was under way in that moment; a sync for each forward would cost more. That a message was sent is written when
-//! the MTA has taken it, never before. A kill in between sends the message a second time; a line that is too early would keep it from being
-//! sent at all.
+//! Lines are added and the file is never replaced: each forward writes some hundred bytes and syncs nothing. A power
+//! cut costs one more copy of a message that was under way in that moment; a sync for each forward would cost more.
+//! That a message was sent is written when the MTA has taken it, never before. A kill in between sends the message a
+//! second time; a line that is too early would keep it from being sent at all.
 //!
-//! Nobody reads the whole file: `history_index` says where the last line about something stands, and each line says where the one before it
-//! stands. So a delivery costs the same with a hundred lines and with a million.
+//! Nobody reads the whole file: `history_index` says where the last line about something stands, and each line says
+//! where the one before it stands. So a delivery costs the same with a hundred lines and with a million.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -25,21 +25,23 @@ use crate::sys::deadline::Deadline;
 use crate::sys::dirs::{self, make_private_dir, open_kept, own_file, with_suffix};
 use crate::sys::file_stamp::is_still;
 
-/// The file begins anew after this time, in seconds. Two of them are longer than any MTA tries before it reports a failure
-/// (five days), and one is longer than `duplicate_window` may be.
+/// The file begins anew after this time, in seconds. Two of them are longer than any MTA tries before it reports a
+/// failure (five days), and one is longer than `duplicate_window` may be.
 const FILE_SECONDS: i64 = 6 * 86_400;
 
-/// Nor does it grow beyond this, in bytes: half a million forwards. Nobody forwards so much within six days; a disk that some fault
-/// fills is worse than a memory that is shorter, and the log says so.
+/// Nor does it grow beyond this, in bytes: half a million forwards. Nobody forwards so much within six days; a disk
+/// that some fault fills is worse than a memory that is shorter, and the log says so.
 const FILE_BYTES: u64 = 128 << 20;
 
-/// For how long the lock is waited for. Who holds it only writes one line; a forward is not held up for what may get lost.
+/// For how long the lock is waited for. Who holds it only writes one line; a forward is not held up for what may get
+/// lost.
 const LOCK_TIME: Duration = Duration::from_secs(5);
 
 /// How often it is asked for meanwhile.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// As many lines about one thing are read, the latest first. A device with one Message-ID for all it sends has thousands.
+/// As many lines about one thing are read, the latest first. A device with one Message-ID for all it sends has
+/// thousands.
 const MOST_LINES: usize = 512;
 
 /// The history of one user, while nobody adds to it.
@@ -57,7 +59,8 @@ struct HistoryPart {
 }
 
 impl History {
-    /// Every line about `subject`, the latest first; of very many the latest alone. Whatever cannot be read is passed over.
+    /// Every line about `subject`, the latest first; of very many the latest alone. Whatever cannot be read is passed
+    /// over.
     pub fn lines_about(&self, subject: &HistoryKey) -> Vec<String> {
         let mut found = Vec::new();
         for part in &self.files {
@@ -75,7 +78,8 @@ impl History {
         found
     }
 
-    /// The last lines, one below the other, the oldest first: as much as stands in `bytes`, and what is no line among them.
+    /// The last lines, one below the other, the oldest first: as much as stands in `bytes`, and what is no line among
+    /// them.
     pub fn recent(&self, bytes: u64) -> String {
         let mut text = Vec::new();
         let mut left = bytes;

@@ -1,8 +1,9 @@
 //! Finds the last line about something in the history: a table of hashes in a file beside it.
 //!
-//! The table is a cache. Lines that it does not cover yet are read from the history and added. A table that is damaged, or belongs to
-//! another file, is made anew. Where it cannot be written, the lines behind it are read each time. It never says what is missing: whoever
-//! asks reads the line and looks. A power cut may lose some of its pages; then a message that was sent may be sent once more.
+//! The table is a cache. Lines that it does not cover yet are read from the history and added. A table that is damaged,
+//! or belongs to another file, is made anew. Where it cannot be written, the lines behind it are read each time. It
+//! never says what is missing: whoever asks reads the line and looks. A power cut may lose some of its pages; then a
+//! message that was sent may be sent once more.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -12,7 +13,8 @@ use std::path::{Path, PathBuf};
 use crate::deliver::forward::history_line::HistoryLine;
 use crate::sys::dirs::{own_file, with_suffix};
 
-/// How a table begins: what it is, the number of the history's file, how much of that it covers, its places, and how many are taken.
+/// How a table begins: what it is, the number of the history's file, how much of that it covers, its places, and how
+/// many are taken.
 const MAGIC: &[u8; 8] = b"sgindex1";
 const HEAD_BYTES: u64 = 64;
 

@@ -1,5 +1,5 @@
-//! One line of the history: what became of one message at one destination, and where the lines before it stand that are about the
-//! same. What a message or an address says opens no line and ends none.
+//! One line of the history: what became of one message at one destination, and where the lines before it stand that are
+//! about the same. What a message or an address says opens no line and ends none.
 
 use memchr::memchr;
 

@@ -1,6 +1,6 @@
-//! Remembers which messages were kept instead of being sent on, for each destination, and tells the user once a day at most: how many,
-//! why, where they are, and the command that sends them on. Trouble with the list is logged, and no delivery stops for it: the message is
-//! in the mailbox.
+//! Remembers which messages were kept instead of being sent on, for each destination, and tells the user once a day at
+//! most: how many, why, where they are, and the command that sends them on. Trouble with the list is logged, and no
+//! delivery stops for it: the message is in the mailbox.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -29,7 +29,8 @@ const SUFFIX: &str = ".list";
 /// A list that is shorter stays as it is, in bytes.
 const LONG_BYTES: u64 = 64 << 10;
 
-/// A list that is larger was not written by us, in bytes: the longest entries of as many messages as a list has are 5 MB.
+/// A list that is larger was not written by us, in bytes: the longest entries of as many messages as a list has are 5
+/// MB.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// The list of one destination, on the disk.
@@ -227,7 +228,8 @@ fn read_named(path: &Path) -> Result<Option<KeptList>, Error> {
     }
 }
 
-/// Notes that a message was kept instead of being sent to `destination`, and tells the user if that is due. `key` is the message's own.
+/// Notes that a message was kept instead of being sent to `destination`, and tells the user if that is due. `key` is
+/// the message's own.
 pub fn note_kept(run: &Run, delivery: &Delivery<'_>, destination: &str, key: &str, reason: KeptReason, said: &str) {
     let Some(file) = KeptFile::of(run, destination) else {
         return;
@@ -277,8 +279,8 @@ fn tell_if_due(run: &Run, file: &KeptFile, date: OffsetDateTime) {
         // Whoever reads at the destination is told with the user.
         return;
     }
-    // A user who reads at the destination does not look into this mailbox. One that refuses a message lives; one that is suspended does
-    // not.
+    // A user who reads at the destination does not look into this mailbox. One that refuses a message lives; one that
+    // is suspended does not.
     if lives(run, &list)
         && let Err(e) = notify::submit_notice(run, "send a notice to", &list.destination, &text)
     {

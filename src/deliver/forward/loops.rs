@@ -1,8 +1,9 @@
-//! Keeps mail from going round with a destination: asks, before a message is sent on, from which destinations it came, and where the brake
-//! holds. `rules::came_from` and `rules::brake` decide, by the last lines of the history.
+//! Keeps mail from going round with a destination: asks, before a message is sent on, from which destinations it came,
+//! and where the brake holds. `rules::came_from` and `rules::brake` decide, by the last lines of the history.
 //!
-//! What is held back is delivered locally, and the user is told once a day for each destination. When the brake holds, the administrator is
-//! told, too. Where nothing can be remembered, only what names the destination as its author is held back.
+//! What is held back is delivered locally, and the user is told once a day for each destination. When the brake holds,
+//! the administrator is told, too. Where nothing can be remembered, only what names the destination as its author is
+//! held back.
 
 use crate::deliver::context::{Delivery, Run, Started};
 use crate::deliver::forward::destinations;

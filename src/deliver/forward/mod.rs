@@ -54,7 +54,8 @@ pub fn outgoing_letter<'a>(
 /// Sends the message to `destinations`. What is no address is refused here: every sendmail makes something else of it.
 ///
 /// # Errors
-/// When the MTA cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
+/// When the MTA cannot take it now for some of them; those that it took it for are remembered, and left out the next
+/// time.
 pub fn send_on(
     run: &Run,
     delivery: &Delivery<'_>,
@@ -93,8 +94,8 @@ pub fn send_on(
     }
 }
 
-/// Tells whether a message is sent on with the null sender: one that came with it, and every bounce, whatever a gateway made of its
-/// sender. A report about it would be sent on, too, and so on.
+/// Tells whether a message is sent on with the null sender: one that came with it, and every bounce, whatever a gateway
+/// made of its sender. A report about it would be sent on, too, and so on.
 pub fn goes_with_null_sender(delivery: &Delivery<'_>) -> bool {
     delivery.envelope.sender == Sender::Null || matches!(delivery.judgement.verdict, Verdict::Bounce(_))
 }

@@ -1,6 +1,6 @@
-//! Writes the notices about a destination that was suspended or opened again, or that mail goes round with: one to the user, into the
-//! mailbox, and one to the administrator. Nothing answers them (RFC 3834 section 5). The administrator's carries our divert mark: whoever
-//! sends it back to the user sends it into the user's mailbox, and no further.
+//! Writes the notices about a destination that was suspended or opened again, or that mail goes round with: one to the
+//! user, into the mailbox, and one to the administrator. Nothing answers them (RFC 3834 section 5). The administrator's
+//! carries our divert mark: whoever sends it back to the user sends it into the user's mailbox, and no further.
 
 use time::OffsetDateTime;
 
@@ -37,7 +37,8 @@ pub fn write_notice(run: &Run, own: &OwnAddresses, notice: &PendingNotice, date:
     match notice.to {
         // The user has been told.
         To::Admin if context::is_the_user(run, &own, admin) => Ok(()),
-        // Nobody reads the mailbox of an alias: the notice that a user would get goes to the administrator, and no other.
+        // Nobody reads the mailbox of an alias: the notice that a user would get goes to the administrator, and no
+        // other.
         To::Admin if run.account.is_alias() => Ok(()),
         To::User if run.account.is_alias() && !context::is_the_user(run, &own, admin) => tell_admin(run, notice, date),
         To::User => {

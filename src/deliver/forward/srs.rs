@@ -1,5 +1,5 @@
-//! Rewrites envelope senders of other domains into ours, and reads the secrets for that. Where the secrets cannot be used, or there is no room
-//! for the rewritten address, the user is the sender, and the log says so.
+//! Rewrites envelope senders of other domains into ours, and reads the secrets for that. Where the secrets cannot be
+//! used, or there is no room for the rewritten address, the user is the sender, and the log says so.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -70,8 +70,8 @@ pub fn read_rewriter(run: &Run, domain: &str) -> Result<SrsRewriter, Error> {
     })
 }
 
-/// Opens the secrets as the user; where that is not allowed, with the group of a setgid installation, and then only the file that the
-/// administrator's configuration names: of no other file may a caller learn anything by that.
+/// Opens the secrets as the user; where that is not allowed, with the group of a setgid installation, and then only the
+/// file that the administrator's configuration names: of no other file may a caller learn anything by that.
 fn open(run: &Run, path: &Path) -> io::Result<File> {
     let mut options = File::options();
     // A FIFO would hold the run.

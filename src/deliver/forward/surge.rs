@@ -1,5 +1,5 @@
-//! Tells the user and the administrator, once a day, that a destination gets far more than ever before. `rules::surge` decides, by all that the
-//! history has. Nothing is kept for that.
+//! Tells the user and the administrator, once a day, that a destination gets far more than ever before. `rules::surge`
+//! decides, by all that the history has. Nothing is kept for that.
 
 use crate::deliver::context::{Delivery, Run, Started};
 use crate::deliver::forward::destinations;

@@ -1,5 +1,6 @@
-//! Tests whether mail to addresses with a token comes home: sends a message of our own to one, and recognises that message, or a report
-//! that it failed. Until the message came, the user is the sender. What cannot be read or written proves nothing.
+//! Tests whether mail to addresses with a token comes home: sends a message of our own to one, and recognises that
+//! message, or a report that it failed. Until the message came, the user is the sender. What cannot be read or written
+//! proves nothing.
 //!
 //! The test goes out with the user's plain address as sender, so that a report about it reaches the user.
 

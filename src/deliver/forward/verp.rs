@@ -1,5 +1,5 @@
-//! Makes the envelope senders that name a destination, and reads the token in the address that a message came to. Without a key, or room
-//! for a token, mail is sent without one.
+//! Makes the envelope senders that name a destination, and reads the token in the address that a message came to.
+//! Without a key, or room for a token, mail is sent without one.
 
 use std::path::{Path, PathBuf};
 
@@ -75,9 +75,10 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// The token that a message brings in the address that it came to, if it is one of ours and holds; with the address. Sendmail says
-/// no address to a program in `.forward`: there, and for whoever it went through, it stands in `To`, where every report has the
-/// envelope sender that it goes to. The key is read only where there is something that looks like a token.
+/// The token that a message brings in the address that it came to, if it is one of ours and holds; with the address.
+/// Sendmail says no address to a program in `.forward`: there, and for whoever it went through, it stands in `To`,
+/// where every report has the envelope sender that it goes to. The key is read only where there is something that looks
+/// like a token.
 pub fn find_token(
     run: &Run,
     envelope: &Envelope,
@@ -114,8 +115,8 @@ pub fn read_token(run: &Run, address: &str, unix_seconds: i64) -> Option<VerpTok
     verp::verify_token(&key(run)?, &run.account.name, address, unix_seconds)
 }
 
-/// Tells whether a report about a forward of ours has to bring a token: they are in use, and there is a key and room for one. Where
-/// none can be made, none can be asked for.
+/// Tells whether a report about a forward of ours has to bring a token: they are in use, and there is a key and room
+/// for one. Where none can be made, none can be asked for.
 pub fn are_required(run: &Run, envelope: &Envelope) -> bool {
     if run.config.forward.sender != ForwardSender::Verp {
         return false;

@@ -1,5 +1,5 @@
-//! Decodes a message out of the report around it, piece by piece: memory does not grow with the message. A damaged message comes out as far
-//! as it can be read.
+//! Decodes a message out of the report around it, piece by piece: memory does not grow with the message. A damaged
+//! message comes out as far as it can be read.
 
 use std::io::{self, Read, Write};
 
@@ -19,8 +19,8 @@ pub enum DecodeEnd {
     WithReport,
 }
 
-/// Copies what is packed in `from` to `to`, up to a line that begins with `until`. Line ends of what was unpacked become those of
-/// this host.
+/// Copies what is packed in `from` to `to`, up to a line that begins with `until`. Line ends of what was unpacked
+/// become those of this host.
 ///
 /// # Errors
 /// When reading or writing fails; then a part may have been written.

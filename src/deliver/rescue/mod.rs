@@ -1,10 +1,11 @@
-//! Puts a message that comes back inside a report into its user's mailbox: once, as it came, with its own sender, and with a header that
-//! says why. The report itself is settled after that, as if nothing had been in it. So no report is done before what it carries is safe,
-//! and a report that comes again finds the message there.
+//! Puts a message that comes back inside a report into its user's mailbox: once, as it came, with its own sender, and
+//! with a header that says why. The report itself is settled after that, as if nothing had been in it. So no report is
+//! done before what it carries is safe, and a report that comes again finds the message there.
 //!
-//! When the mailbox cannot take it, it goes to the overflow mbox in the state directory: MTAs drop reports one day, so the report must not
-//! wait until somebody fixes the mailbox. Where the trouble may pass (a lock), the report stays in the MTA's queue. Without a state
-//! directory nothing is rescued, since nobody would recognise the message the second time; then the report carries it to where reports go.
+//! When the mailbox cannot take it, it goes to the overflow mbox in the state directory: MTAs drop reports one day, so
+//! the report must not wait until somebody fixes the mailbox. Where the trouble may pass (a lock), the report stays in
+//! the MTA's queue. Without a state directory nothing is rescued, since nobody would recognise the message the second
+//! time; then the report carries it to where reports go.
 
 mod decode;
 pub(crate) mod unpack;
@@ -29,7 +30,8 @@ use crate::report::returned_message::{self, Completeness, LostMessage, ReturnedM
 use crate::sys::message_buffer::MessageBuffer;
 use crate::sys::state_file::Store;
 
-/// Why a message lies in the overflow. Nothing in it may differ from try to try: the next one knows by these bytes what a killed run put there.
+/// Why a message lies in the overflow. Nothing in it may differ from try to try: the next one knows by these bytes what
+/// a killed run put there.
 const MAILBOX_FULL: &str = "mailbox=full";
 const MAILBOX_UNUSABLE: &str = "mailbox=unusable";
 
@@ -129,8 +131,8 @@ fn put_back_once(
         return Ok(Rescue::Had);
     }
     let (mailbox, notes) = put_original(run, original, extent, field)?;
-    // Behind the mailbox: the other way round a kill in between might leave it nowhere. As it is, the note on the mailbox tells the
-    // next try that it is there.
+    // Behind the mailbox: the other way round a kill in between might leave it nowhere. As it is, the note on the
+    // mailbox tells the next try that it is there.
     history::note_rescued(run, delivery, name);
     // What this run appends next is the report.
     run.intents.finish();
@@ -145,8 +147,8 @@ fn put_back_once(
     Ok(Rescue::Done(name.to_string()))
 }
 
-/// Puts the message into the mailbox, or, where that has no room or needs mending, into the overflow. Says where it is, and what is noted.
-/// `field` makes the fields above it of those notes.
+/// Puts the message into the mailbox, or, where that has no room or needs mending, into the overflow. Says where it is,
+/// and what is noted. `field` makes the fields above it of those notes.
 fn put_original(
     run: &Run,
     original: &Delivery<'_>,
@@ -190,8 +192,8 @@ fn mailbox_of(run: &Run, outcome: Outcome) -> String {
     }
 }
 
-/// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a
-/// destination: who forges it puts into the user's mailbox what could have been sent there.
+/// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too
+/// weak to blame a destination: who forges it puts into the user's mailbox what could have been sent there.
 fn is_about_a_failed_forward(run: &Run, delivery: &Delivery<'_>, report: &Bounce) -> bool {
     let is_known = || {
         let id = report.quoted_message_id.as_deref();

@@ -1,5 +1,6 @@
-//! Takes the message out of a report that carries it, as it was before the guard sent it on. A damaged message comes out as far as it can
-//! be read, and the caller is told that it is incomplete. Whether it belongs into a mailbox is left to the caller.
+//! Takes the message out of a report that carries it, as it was before the guard sent it on. A damaged message comes
+//! out as far as it can be read, and the caller is told that it is incomplete. Whether it belongs into a mailbox is
+//! left to the caller.
 
 use std::io::{self, Write};
 

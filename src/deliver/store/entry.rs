@@ -23,7 +23,8 @@ pub struct Entry<'a, R: Read + Clone> {
     /// The envelope recipient, where the caller names one.
     pub recipient: Option<&'a str>,
     pub date: OffsetDateTime,
-    /// A field that names the sender, for a mailbox that has no other place for it; empty where the message has one, or nobody knows.
+    /// A field that names the sender, for a mailbox that has no other place for it; empty where the message has one, or
+    /// nobody knows.
     pub return_path: String,
     /// Our own header fields, complete lines.
     pub added: &'a str,

@@ -1,9 +1,9 @@
-//! A note on a message that is being handed to a server, in the state directory: written before the dot goes out, changed when the server has
-//! answered, removed when nothing can send the message back any more. The next try of a run that was killed finds it, and knows whether the
-//! message is there.
+//! A note on a message that is being handed to a server, in the state directory: written before the dot goes out,
+//! changed when the server has answered, removed when nothing can send the message back any more. The next try of a run
+//! that was killed finds it, and knows whether the message is there.
 //!
-//! A note belongs to the process that holds its lock, and the kernel ends that with the process: what can be locked is a dead one's. Notes are
-//! not synced: after a power loss the message may come twice.
+//! A note belongs to the process that holds its lock, and the kernel ends that with the process: what can be locked is
+//! a dead one's. Notes are not synced: after a power loss the message may come twice.
 
 use std::fs::{File, OpenOptions};
 use std::io;

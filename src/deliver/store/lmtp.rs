@@ -1,8 +1,9 @@
-//! Puts messages into mailboxes behind an LMTP server. The server decides whether there is room; a message cannot be taken back, and a
-//! mailbox cannot be measured.
+//! Puts messages into mailboxes behind an LMTP server. The server decides whether there is room; a message cannot be
+//! taken back, and a mailbox cannot be measured.
 //!
-//! The server names mailboxes by address. A recipient that is the user's own address is named as it came, with its extension. For any other
-//! (an alias, a list) the user is named: an alias may be another mailbox there, where its owner would not look.
+//! The server names mailboxes by address. A recipient that is the user's own address is named as it came, with its
+//! extension. For any other (an alias, a list) the user is named: an alias may be another mailbox there, where its
+//! owner would not look.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -20,8 +21,8 @@ use crate::message::address::Address;
 use crate::message::envelope::Sender;
 use crate::sys::read_at::each_piece;
 
-/// As much of a message as it is known again by, in bytes, beside its length: all of it, for nearly all mail. The MTA's own line on top
-/// differs for any two messages.
+/// As much of a message as it is known again by, in bytes, beside its length: all of it, for nearly all mail. The MTA's
+/// own line on top differs for any two messages.
 const KNOWN_BY_BYTES: u64 = 1 << 20;
 
 /// Hands `entry` to the first of the servers that takes it; gives what is noted of it.
@@ -81,7 +82,8 @@ fn begin_note(run: &Run, notes: Option<&Path>, key: &NoteKey) -> Option<Handover
         .ok()
 }
 
-/// The note of an earlier run that handed the same over and had an answer; what one without an answer leaves open is logged.
+/// The note of an earlier run that handed the same over and had an answer; what one without an answer leaves open is
+/// logged.
 fn find_taken(run: &Run, notes: Option<&Path>, key: &NoteKey) -> Option<HandoverNote> {
     let (user, mailbox) = (&run.account.name, run.store.to_string());
     let note = HandoverNote::find(notes?, key)?;
@@ -116,7 +118,8 @@ pub fn settle_left<R: Read + Clone>(run: &Run, entry: &Entry<'_, R>) -> Result<(
     Ok(())
 }
 
-/// The address that the server is told: the one that the message came to, where its mailbox is the user's; else the user's name.
+/// The address that the server is told: the one that the message came to, where its mailbox is the user's; else the
+/// user's name.
 pub fn recipient_of<'a>(user: &'a str, came_to: Option<&'a str>, delimiter: &str) -> &'a str {
     came_to
         .filter(|address| is_users(address, user, delimiter))
@@ -145,8 +148,8 @@ fn is_users(address: &str, user: &str, delimiter: &str) -> bool {
     }
 }
 
-/// The sender that the server is told. Where nobody said one it is the user. What can stand in no command is the null sender: the message
-/// would wait for ever.
+/// The sender that the server is told. Where nobody said one it is the user. What can stand in no command is the null
+/// sender: the message would wait for ever.
 fn sender(sender: &Sender, recipient: &str) -> String {
     match sender {
         Sender::Null => String::new(),
@@ -162,7 +165,8 @@ fn sender(sender: &Sender, recipient: &str) -> String {
     }
 }
 
-/// Names the message among those of this user. Our own fields are no part of it: they may say other things with the next try.
+/// Names the message among those of this user. Our own fields are no part of it: they may say other things with the
+/// next try.
 fn key<R: Read + Clone>(run: &Run, entry: &Entry<'_, R>, sender: &str) -> io::Result<NoteKey> {
     let mut digest = Sha256::new();
     for part in [run.account.name.as_str(), entry.recipient.unwrap_or_default(), sender] {

@@ -1,5 +1,5 @@
-//! Puts messages into the user's Maildir, within quota. Nobody locks a Maildir, so the quota may be exceeded by what others deliver at the
-//! same time. A limit of ours wins; without one the limit in `maildirsize` holds.
+//! Puts messages into the user's Maildir, within quota. Nobody locks a Maildir, so the quota may be exceeded by what
+//! others deliver at the same time. A limit of ours wins; without one the limit in `maildirsize` holds.
 
 use std::io::Read;
 use std::path::Path;

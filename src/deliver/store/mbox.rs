@@ -1,5 +1,5 @@
-//! Puts messages into mboxes: the user's own, within quota, and others that the configuration or the state directory names. The quota is
-//! asked under the lock, since any answer before it is a guess.
+//! Puts messages into mboxes: the user's own, within quota, and others that the configuration or the state directory
+//! names. The quota is asked under the lock, since any answer before it is a guess.
 
 use std::fs::File;
 use std::io::Read;
@@ -68,7 +68,8 @@ pub fn put_entry<R: Read + Clone>(
     Ok(Put::Done(appended.and_since(&locked)))
 }
 
-/// Warns with the first message of a mailbox where the user has a Maildir as well: mail in a mailbox that nobody reads is lost to its owner.
+/// Warns with the first message of a mailbox where the user has a Maildir as well: mail in a mailbox that nobody reads
+/// is lost to its owner.
 fn warn_of_maildir(run: &Run, path: &Path) {
     let Some(maildir) = run.account.home.as_ref().map(|home| home.join("Maildir")) else {
         return;
@@ -105,7 +106,8 @@ pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>)
     Ok(())
 }
 
-/// Appends a notice about the mailbox itself. One that cannot be written is left out: the message is safe, and that is what counts.
+/// Appends a notice about the mailbox itself. One that cannot be written is left out: the message is safe, and that is
+/// what counts.
 fn append_notice(run: &Run, locked: &mut OpenMailbox, text: &str, date: time::OffsetDateTime, limit: Limit) {
     if append::append(locked, notify::own_entry(text, date)).is_ok()
         && limit.messages.is_some()
@@ -126,7 +128,8 @@ pub enum Opened {
     There(Appended),
 }
 
-/// Opens and locks the mailbox at `path`, puts in order what a killed run left, and looks whether `entry` is what it brought.
+/// Opens and locks the mailbox at `path`, puts in order what a killed run left, and looks whether `entry` is what it
+/// brought.
 pub fn open_mbox<R: Read + Clone>(
     run: &Run,
     path: &Path,
@@ -191,8 +194,8 @@ pub fn mailbox_entry<'a>(
     own_entry(run, sender, Entry::of(run, delivery, added))
 }
 
-/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, if it stays within `limit_bytes`. False
-/// where it would not: then nothing was written.
+/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, if it stays within
+/// `limit_bytes`. False where it would not: then nothing was written.
 pub fn append_within(
     run: &Run,
     delivery: &Delivery<'_>,

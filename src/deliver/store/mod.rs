@@ -1,8 +1,8 @@
-//! Where a user's mail is put. The rest of a delivery does not know the kind of mailbox: it asks a `MailStore` to put a message there, and
-//! holds a `Receipt` for it. A new kind gets a file here, a variant of both.
+//! Where a user's mail is put. The rest of a delivery does not know the kind of mailbox: it asks a `MailStore` to put a
+//! message there, and holds a `Receipt` for it. A new kind gets a file here, a variant of both.
 //!
-//! When `put` returns, the message is safe, or it is not there. A receipt is kept until nothing can send the message back any more. Then
-//! the next try does not bring it a second time, where the store can recognise it.
+//! When `put` returns, the message is safe, or it is not there. A receipt is kept until nothing can send the message
+//! back any more. Then the next try does not bring it a second time, where the store can recognise it.
 
 pub(crate) mod entry;
 pub(crate) mod handover_note;
@@ -76,7 +76,8 @@ impl MailStore {
         }
     }
 
-    /// Takes over the note of a killed run on a message that is there, and is not put there again: it goes with this run.
+    /// Takes over the note of a killed run on a message that is there, and is not put there again: it goes with this
+    /// run.
     ///
     /// # Errors
     /// When the mailbox cannot be looked at now: then the note stays.
@@ -88,7 +89,8 @@ impl MailStore {
         }
     }
 
-    /// Takes a message back, when it goes back to the MTA and will come again. One that stays is known then, where that can be.
+    /// Takes a message back, when it goes back to the MTA and will come again. One that stays is known then, where that
+    /// can be.
     pub fn take_back(&self, run: &Run, receipt: Receipt) -> Result<(), Error> {
         match (self, receipt) {
             (Self::Mbox(path), Receipt::Mbox(appended)) => mbox::take_back(run, path, appended),
@@ -152,7 +154,8 @@ impl Receipt {
     }
 }
 
-/// Puts the message with `added` fields on top into the user's mailbox, if there is room; if not, `over` says what is to be done.
+/// Puts the message with `added` fields on top into the user's mailbox, if there is room; if not, `over` says what is
+/// to be done.
 pub fn place_message(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Put<Receipt>, Error> {
     let store = &run.store;
     let limit = store.limit(run);
@@ -168,15 +171,16 @@ pub fn place_message(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over
     store.put(run, Entry::of(run, delivery, added), Some(terms))
 }
 
-/// Takes over the note that a killed run left on the message in the user's mailbox, so that it does not stop one that is sent on purpose.
+/// Takes over the note that a killed run left on the message in the user's mailbox, so that it does not stop one that
+/// is sent on purpose.
 pub fn settle_left(run: &Run, delivery: &Delivery<'_>, added: &str) {
     if let Err(e) = run.store.settle_left(run, Entry::of(run, delivery, added)) {
         tracing::debug!(user = run.account.name, cause = %e, "a note of a killed run stays");
     }
 }
 
-/// Puts a message that spoolguard wrote itself to `own` into the user's mailbox, whether it is full or not. Nobody reads that of an alias:
-/// its administrator gets it.
+/// Puts a message that spoolguard wrote itself to `own` into the user's mailbox, whether it is full or not. Nobody
+/// reads that of an alias: its administrator gets it.
 pub fn place_notice(run: &Run, own: &str, text: &str, date: OffsetDateTime) -> Result<(), Error> {
     let mut addresses = OwnAddresses::new(&run.config.recipient_delimiter);
     Address::parse(own)

@@ -1,8 +1,9 @@
 //! The expunge itself, under the lock.
 //!
-//! It makes sure that the bytes that go are the ones that were looked at, adds what came meanwhile to the journal, commits the journal,
-//! cuts the mailbox off, and appends. Before the commit nothing has happened, and everything can be left as it is. After the commit
-//! everything is done in the end, by this run or by the next one that locks the mailbox.
+//! It makes sure that the bytes that go are the ones that were looked at, adds what came meanwhile to the journal,
+//! commits the journal, cuts the mailbox off, and appends. Before the commit nothing has happened, and everything can
+//! be left as it is. After the commit everything is done in the end, by this run or by the next one that locks the
+//! mailbox.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -35,7 +36,8 @@ pub enum SnapshotTrust {
 #[must_use]
 pub enum Expunge {
     Done(Expunged),
-    /// Something was written to the mailbox, and it is too large to be read under the lock: read it again (`reread`), and come back.
+    /// Something was written to the mailbox, and it is too large to be read under the lock: read it again (`reread`),
+    /// and come back.
     InDoubt(Box<Prepared>),
     /// The mailbox holds something else than what was looked at. Nothing happened.
     Changed,
@@ -108,7 +110,8 @@ pub fn expunge(
     })
 }
 
-/// What happened to the mailbox since the look: `Written` where that is not known, since it is too large to be read under the lock.
+/// What happened to the mailbox since the look: `Written` where that is not known, since it is too large to be read
+/// under the lock.
 fn changes(
     locked: &OpenMailbox,
     look: &Snapshot,
@@ -135,7 +138,8 @@ fn changes(
     Ok(if holds { Changes::Nothing } else { Changes::Changed })
 }
 
-/// Adds what came meanwhile to what stays; and, where nothing stays that could carry what an IMAP server keeps, a message that does.
+/// Adds what came meanwhile to what stays; and, where nothing stays that could carry what an IMAP server keeps, a
+/// message that does.
 fn add_arrived(draft: &mut JournalDraft, plan: &ExpungePlan, arrived: impl Read) -> io::Result<()> {
     let mut carry = plan.carried_field().filter(|_| draft.bytes() == 0);
     each_piece(arrived, STEP_BYTES, |piece| write_kept(draft, piece, &mut carry))?;
@@ -145,7 +149,8 @@ fn add_arrived(draft: &mut JournalDraft, plan: &ExpungePlan, arrived: impl Read)
     }
 }
 
-/// What came behind what was looked at; none where that is not the beginning of a message, and so part of one that was looked at.
+/// What came behind what was looked at; none where that is not the beginning of a message, and so part of one that was
+/// looked at.
 fn arrived(file: &File, seen: u64, now: u64, plan: &ExpungePlan) -> io::Result<Option<Ranges>> {
     if now == seen {
         return Ok(Some(Ranges::default()));
@@ -163,7 +168,8 @@ fn arrived(file: &File, seen: u64, now: u64, plan: &ExpungePlan) -> io::Result<O
     Ok(Some(Ranges::from(from..now)))
 }
 
-/// The times that keep "new mail" right: modified later than read exactly when it was so, and something unread is there.
+/// The times that keep "new mail" right: modified later than read exactly when it was so, and something unread is
+/// there.
 fn times_after(stat: &std::fs::Metadata, unread: Unread, arrived_bytes: u64) -> (i128, i128) {
     let accessed = i128::from(stat.atime()) * 1_000_000_000 + i128::from(stat.atime_nsec());
     let modified = modified_nanoseconds(stat);

@@ -1,5 +1,5 @@
-//! The last steps of an expunge, done by the run that committed the journal or by the next one that locks the mailbox: cut the mailbox off,
-//! append the journal's content, sync, remove the journal.
+//! The last steps of an expunge, done by the run that committed the journal or by the next one that locks the mailbox:
+//! cut the mailbox off, append the journal's content, sync, remove the journal.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -46,9 +46,11 @@ pub(super) fn cut_off(file: &File, from: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Cuts the mailbox off behind as much of the journal's content as is synced, and appends the rest. The mailbox's length afterwards.
+/// Cuts the mailbox off behind as much of the journal's content as is synced, and appends the rest. The mailbox's
+/// length afterwards.
 ///
-/// A sync that fails is noted in the journal, which is kept for good then: the kernel may hold pages for clean that the disk never saw.
+/// A sync that fails is noted in the journal, which is kept for good then: the kernel may hold pages for clean that the
+/// disk never saw.
 pub(super) fn finish_expunge(
     locked: &mut Locked,
     mut journal: Journal,
@@ -87,7 +89,8 @@ pub(super) fn unfinished_error(mailbox: &Path, journal: &Path, e: &io::Error) ->
         ))
 }
 
-/// Appends the journal's content from byte `at` on, and syncs. A run that has no more time stops in between: the next one goes on.
+/// Appends the journal's content from byte `at` on, and syncs. A run that has no more time stops in between: the next
+/// one goes on.
 fn append(locked: &Locked, journal: &mut Journal, mut at: u64, deadline: Option<&Deadline>) -> io::Result<()> {
     let mut file = locked.file();
     let mut buffer = vec![0; STEP_BYTES];

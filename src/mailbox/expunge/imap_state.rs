@@ -1,6 +1,6 @@
-//! What IMAP servers keep in the first message of an mbox: UIDVALIDITY and the last UID. The field `X-IMAPbase` stands in any message, the
-//! field `X-IMAP` in a message of the server's own, which is not mail. When it is lost, clients fetch everything again, or take one message
-//! for another. So it is carried over when the message that holds it goes.
+//! What IMAP servers keep in the first message of an mbox: UIDVALIDITY and the last UID. The field `X-IMAPbase` stands
+//! in any message, the field `X-IMAP` in a message of the server's own, which is not mail. When it is lost, clients
+//! fetch everything again, or take one message for another. So it is carried over when the message that holds it goes.
 
 use std::io::Write;
 
@@ -25,7 +25,8 @@ pub fn is_internal(message: &[u8]) -> bool {
     fields(message).any(|line| value(line, "X-IMAP").is_some())
 }
 
-/// The same for a message that need not be the first of its mailbox: anybody may write such a field, so its subject counts, too.
+/// The same for a message that need not be the first of its mailbox: anybody may write such a field, so its subject
+/// counts, too.
 pub fn is_internal_anywhere(message: &Message<'_>) -> bool {
     message.fields().any(|field| field.is("X-IMAP"))
         && message
@@ -49,8 +50,8 @@ pub fn insert_field(beginning: &[u8], field: &[u8]) -> Vec<u8> {
     [line, field, rest].concat()
 }
 
-/// A message of the server's own, as c-client and Dovecot know it, for a mailbox in which nothing else stays. `date` is that of the
-/// separator line.
+/// A message of the server's own, as c-client and Dovecot know it, for a mailbox in which nothing else stays. `date` is
+/// that of the separator line.
 pub fn write_internal_message(base: &[u8], asctime: &str) -> Vec<u8> {
     let mut message = Vec::new();
     let _ = write!(

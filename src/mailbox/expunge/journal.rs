@@ -1,13 +1,17 @@
-//! The journal of an expunge: what shall stand behind a place of the mailbox, written down and synced before the mailbox is touched.
+//! The journal of an expunge: what shall stand behind a place of the mailbox, written down and synced before the
+//! mailbox is touched.
 //!
-//! It lies beside the mailbox, as `.NAME.spoolguard-cut`, or in the user's state directory where the user can make no file beside the
-//! mailbox. It is written under another name, synced, and renamed when it is whole. A user who may not remove it marks it as done. It
-//! belongs to the mailbox's owner or to root; a file of anybody else in its place is ignored.
+//! It lies beside the mailbox, as `.NAME.spoolguard-cut`, or in the user's state directory where the user can make no
+//! file beside the mailbox. It is written under another name, synced, and renamed when it is whole. A user who may not
+//! remove it marks it as done. It belongs to the mailbox's owner or to root; a file of anybody else in its place is
+//! ignored.
 //!
-//! A journal is a sequence of records; the last one holds. So another record can be added in a place where the user can rename nothing.
+//! A journal is a sequence of records; the last one holds. So another record can be added in a place where the user can
+//! rename nothing.
 //!
-//! What has the final name was whole once, so it is never removed unread. A damaged journal is set aside (`salvage.rs`). So is a journal
-//! whose mailbox had a sync that failed, once all of it was written again (`set_aside.rs`).
+//! What has the final name was whole once, so it is never removed unread. A damaged journal is set aside
+//! (`salvage.rs`). So is a journal whose mailbox had a sync that failed, once all of it was written again
+//! (`set_aside.rs`).
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -29,7 +33,8 @@ use crate::sys::dirs::{own_file, sync_parent};
 use crate::sys::file_stamp::is_still;
 use crate::sys::read_at::{ReadAt, each_piece};
 
-/// Tells whether a file may be a journal of the mailbox that `uid` owns. In a directory that others write to, anybody could put one.
+/// Tells whether a file may be a journal of the mailbox that `uid` owns. In a directory that others write to, anybody
+/// could put one.
 pub(super) fn is_trusted(stat: &std::fs::Metadata, uid: u32) -> bool {
     stat.is_file() && stat.nlink() == 1 && (stat.uid() == uid || stat.uid() == 0)
 }
@@ -111,8 +116,8 @@ impl Pending {
                 .and_then(|()| file.sync_all())
                 .map_err(fail)?;
         }
-        // A kill may have come between the rename and the sync of the directory. Where the user may not read that, the user did not
-        // make the journal there either.
+        // A kill may have come between the rename and the sync of the directory. Where the user may not read that, the
+        // user did not make the journal there either.
         match sync_parent(&place) {
             Err(e) if e.kind() != io::ErrorKind::PermissionDenied => return Err(fail(e)),
             _ => {}
@@ -200,8 +205,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes it: everything it says was done and synced, or nothing. Where a sync failed in between, it is kept for good, and this is
-    /// where.
+    /// Removes it: everything it says was done and synced, or nothing. Where a sync failed in between, it is kept for
+    /// good, and this is where.
     ///
     /// # Errors
     /// When it has to be kept, and cannot be set aside.

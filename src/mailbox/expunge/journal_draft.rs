@@ -1,5 +1,5 @@
-//! A journal while it is written: under another name, which one run at a time may have. When it is whole, it is synced and renamed; a draft
-//! that is dropped is removed.
+//! A journal while it is written: under another name, which one run at a time may have. When it is whole, it is synced
+//! and renamed; a draft that is dropped is removed.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,5 +1,6 @@
-//! The records of a journal, as they stand in the file: a head of text, with its own checksum, and the content, whose checksum is in the
-//! head. A record that was not written to its end has no head yet; anything else that is not a record counts as damage.
+//! The records of a journal, as they stand in the file: a head of text, with its own checksum, and the content, whose
+//! checksum is in the head. A record that was not written to its end has no head yet; anything else that is not a
+//! record counts as damage.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -63,7 +64,8 @@ pub struct Record {
     pub bytes: u64,
     pub content: Hash,
     pub truncated: bool,
-    /// Whether a sync of the mailbox failed since: then nothing that it holds is proof of anything, and the journal is kept for good.
+    /// Whether a sync of the mailbox failed since: then nothing that it holds is proof of anything, and the journal is
+    /// kept for good.
     pub sync_failed: bool,
     /// How much of the content was seen to be synced into the mailbox, in bytes.
     pub synced_bytes: u64,

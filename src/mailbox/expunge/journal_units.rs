@@ -1,5 +1,6 @@
-//! How the content of a journal lies in its file: in units of one size, each with its place in the content and a checksum of its own. So a
-//! flipped bit or a lost sector costs the messages in one unit, and all others can still be put back.
+//! How the content of a journal lies in its file: in units of one size, each with its place in the content and a
+//! checksum of its own. So a flipped bit or a lost sector costs the messages in one unit, and all others can still be
+//! put back.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -102,7 +103,8 @@ impl<W: Write> Write for Writer<W> {
     }
 }
 
-/// Reads content from byte `at` on, of a record whose units begin at `start` of the file. No more than stands in some units.
+/// Reads content from byte `at` on, of a record whose units begin at `start` of the file. No more than stands in some
+/// units.
 pub fn read_content(file: &File, start: u64, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let payload_bytes = PAYLOAD_BYTES as u64;
     let (first, skip) = (

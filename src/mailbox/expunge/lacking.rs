@@ -1,6 +1,6 @@
-//! Finds the messages of a journal that a mailbox lacks. They are compared by content, since after a mail client has rewritten the mailbox,
-//! no place in it is certain. What mail clients note in messages does not count (`mailbox/content_hash.rs`). A message of which only a part
-//! is there is lacking.
+//! Finds the messages of a journal that a mailbox lacks. They are compared by content, since after a mail client has
+//! rewritten the mailbox, no place in it is certain. What mail clients note in messages does not count
+//! (`mailbox/content_hash.rs`). A message of which only a part is there is lacking.
 
 use std::io;
 

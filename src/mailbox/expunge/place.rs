@@ -1,4 +1,5 @@
-//! Where the journal of an expunge lies: beside the mailbox, or in the user's state directory where no file can be made beside it.
+//! Where the journal of an expunge lies: beside the mailbox, or in the user's state directory where no file can be made
+//! beside it.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

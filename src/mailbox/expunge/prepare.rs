@@ -1,5 +1,5 @@
-//! What an expunge does before it locks the mailbox: copy what stays into a journal, and hash it, however long that takes. Nothing has
-//! happened yet, and everything can be left as it is.
+//! What an expunge does before it locks the mailbox: copy what stays into a journal, and hash it, however long that
+//! takes. Nothing has happened yet, and everything can be left as it is.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,7 +15,8 @@ use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::sys::read_at::each_piece;
 
-/// What is hashed under the lock when something was written to the mailbox since the look; more would keep deliveries waiting.
+/// What is hashed under the lock when something was written to the mailbox since the look; more would keep deliveries
+/// waiting.
 pub const QUICK_BYTES: u64 = 64 << 20;
 
 /// What goes, and what is known about the rest.
@@ -52,7 +53,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Writes what stays behind the first message that goes to a journal. `step` is told how many bytes were copied, and may stop it.
+    /// Writes what stays behind the first message that goes to a journal. `step` is told how many bytes were copied,
+    /// and may stop it.
     pub fn new(
         look: &Snapshot,
         plan: &ExpungePlan,

@@ -1,8 +1,9 @@
 //! Finishes an expunge that was interrupted: nothing, everything, or something in between is left to do.
 //!
-//! The mailbox itself tells how far it came. Before it is cut off, it is what the journal says; then the journal is forgotten, since
-//! everything is in the mailbox. Afterwards it holds a part of the journal's content, and the rest is appended. Others may have appended
-//! their mail behind that part meanwhile; then their mail goes through the journal as well, and comes behind the rest.
+//! The mailbox itself tells how far it came. Before it is cut off, it is what the journal says; then the journal is
+//! forgotten, since everything is in the mailbox. Afterwards it holds a part of the journal's content, and the rest is
+//! appended. Others may have appended their mail behind that part meanwhile; then their mail goes through the journal
+//! as well, and comes behind the rest.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -25,8 +26,9 @@ use crate::sys::read_at::each_piece;
 /// The largest block that a file system zeroes the rest of, in bytes.
 const BLOCK_BYTES: u64 = 4096;
 
-/// Finishes or forgets what an interrupted run left, if there is anything; nothing more than one look where there is not. Needs the
-/// mailbox locked. `state_dir` is where its user keeps journals that cannot lie beside it. What of a journal is damaged comes back.
+/// Finishes or forgets what an interrupted run left, if there is anything; nothing more than one look where there is
+/// not. Needs the mailbox locked. `state_dir` is where its user keeps journals that cannot lie beside it. What of a
+/// journal is damaged comes back.
 ///
 /// # Errors
 /// When it cannot be finished now; then nothing may be done with the mailbox.
@@ -117,8 +119,8 @@ fn fill(locked: &Locked, journal: &Journal) -> io::Result<()> {
     to.finish()
 }
 
-/// Tells whether the cut was begun when the power went: ext4 and XFS zero the rest of the block behind the new end on the disk before the
-/// new length is there.
+/// Tells whether the cut was begun when the power went: ext4 and XFS zero the rest of the block behind the new end on
+/// the disk before the new length is there.
 fn is_zeroed(file: &File, head: &RecordHeader) -> io::Result<bool> {
     let end = head.from.next_multiple_of(BLOCK_BYTES).min(head.until);
     let mut rest = vec![1; usize::try_from(end - head.from).unwrap_or_default()];
@@ -126,8 +128,9 @@ fn is_zeroed(file: &File, head: &RecordHeader) -> io::Result<bool> {
     Ok(!rest.is_empty() && rest.iter().all(|byte| *byte == 0))
 }
 
-/// How much of the journal's content stands in its place, and where the mail of others begins behind that. None where its place is no
-/// more: a mail client has rewritten the mailbox meanwhile, to note what was read, say, or to take mail out.
+/// How much of the journal's content stands in its place, and where the mail of others begins behind that. None where
+/// its place is no more: a mail client has rewritten the mailbox meanwhile, to note what was read, say, or to take mail
+/// out.
 fn part(locked: &Locked, journal: &Journal, length: u64) -> io::Result<Option<(u64, u64)>> {
     let (file, from) = (locked.file(), journal.record.head.from);
     if !ends_line(file, from)? {
@@ -179,8 +182,8 @@ fn put_behind(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) ->
     finish_expunge(locked, journal, Some(deadline)).map(drop)
 }
 
-/// How much of the journal's content stands in the mailbox from `from` on. A zero counts as what was written there: after a power loss
-/// the length may be on the disk, and the bytes not.
+/// How much of the journal's content stands in the mailbox from `from` on. A zero counts as what was written there:
+/// after a power loss the length may be on the disk, and the bytes not.
 fn common(locked: &Locked, journal: &Journal, from: u64) -> io::Result<u64> {
     let (mut ours, mut theirs) = (vec![0; STEP_BYTES], vec![0; STEP_BYTES]);
     let mut at = 0;
@@ -207,9 +210,9 @@ fn common(locked: &Locked, journal: &Journal, from: u64) -> io::Result<u64> {
     }
 }
 
-/// Where the mail of others begins that lies behind a part of ours: it may begin as ours goes on, so it may be before `apart`, where the
-/// two first differ; or right there, behind line ends that close the part. None where no message begins that is not ours: then something
-/// was written into one of ours.
+/// Where the mail of others begins that lies behind a part of ours: it may begin as ours goes on, so it may be before
+/// `apart`, where the two first differ; or right there, behind line ends that close the part. None where no message
+/// begins that is not ours: then something was written into one of ours.
 fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<Option<u64>> {
     let start = apart.saturating_sub(LINE_BYTES as u64).max(from);
     let mut bytes = vec![0; LINE_BYTES + LOOK_BYTES];

@@ -1,6 +1,6 @@
-//! Saves what is left of a damaged journal: the messages that lie in whole units from their first byte to their last. Those that the
-//! mailbox lacks are appended to it, so that no message is there twice. Then the journal is set aside, whatever it held: a person has to
-//! look at it.
+//! Saves what is left of a damaged journal: the messages that lie in whole units from their first byte to their last.
+//! Those that the mailbox lacks are appended to it, so that no message is there twice. Then the journal is set aside,
+//! whatever it held: a person has to look at it.
 //!
 //! Where the damage is, a message may be lost that stood nowhere else. The archive has the messages that were to go.
 
@@ -32,7 +32,8 @@ const FIRST_BYTES: usize = 256;
 /// Puts back what the mailbox lacks of the whole messages of a damaged journal. How many those were.
 ///
 /// # Errors
-/// When the mailbox or the journal cannot be read, or the mailbox cannot be written; then the journal stays where it is.
+/// When the mailbox or the journal cannot be read, or the mailbox cannot be written; then the journal stays where it
+/// is.
 pub fn put_back(locked: &Locked, journal: &DamagedJournal, now: OffsetDateTime) -> Result<u64, Error> {
     let fail = |e: io::Error| Error::io("read", &journal.place, &e);
     let runs = runs(&journal.file).map_err(fail)?;
@@ -78,7 +79,8 @@ pub fn put_back(locked: &Locked, journal: &DamagedJournal, now: OffsetDateTime) 
     Ok(back)
 }
 
-/// Cuts off what a killed run had appended of the content, down to the middle of a message: all of it is in the journal, and comes anew.
+/// Cuts off what a killed run had appended of the content, down to the middle of a message: all of it is in the
+/// journal, and comes anew.
 fn cut_part_off(locked: &Locked, run: &UnitRun<'_>) -> io::Result<()> {
     if !run.ends.first {
         return Ok(());

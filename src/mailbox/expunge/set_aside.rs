@@ -1,6 +1,7 @@
-//! Journals that no run acts by any more, and that are kept: damaged ones, and those whose mailbox had a sync that failed. They get another
-//! name for good. Where a user may rename nothing, a label at the beginning of the file says that it is set aside, or done. Somebody has to
-//! look at what is set aside: `find` names it for the log, `status`, `spool list` and doctor.
+//! Journals that no run acts by any more, and that are kept: damaged ones, and those whose mailbox had a sync that
+//! failed. They get another name for good. Where a user may rename nothing, a label at the beginning of the file says
+//! that it is set aside, or done. Somebody has to look at what is set aside: `find` names it for the log, `status`,
+//! `spool list` and doctor.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -1,9 +1,9 @@
 //! A look at a mailbox under its lock, and afterwards the question whether the same bytes still stand there.
 //!
-//! The same change time proves it, since nobody can set that back (inode(7)). Another change time may come from deliveries, which only
-//! append, or from a mail client that rewrote the mailbox. Then the bytes are compared: all of them, or, where that would keep deliveries
-//! waiting, all that are moved and the beginnings of thousands of messages: whatever a client removes or rewrites in another length moves
-//! those.
+//! The same change time proves it, since nobody can set that back (inode(7)). Another change time may come from
+//! deliveries, which only append, or from a mail client that rewrote the mailbox. Then the bytes are compared: all of
+//! them, or, where that would keep deliveries waiting, all that are moved and the beginnings of thousands of messages:
+//! whatever a client removes or rewrites in another length moves those.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hasher};
@@ -77,8 +77,8 @@ impl PlaceSample {
     }
 }
 
-/// How every message begins, or every second one, or every fourth ...: as whoever chose among them has read it, so that what was rewritten
-/// while they were read shows, too.
+/// How every message begins, or every second one, or every fourth ...: as whoever chose among them has read it, so that
+/// what was rewritten while they were read shows, too.
 #[derive(Debug, Default)]
 pub struct MessageStarts {
     step: u64,
@@ -192,8 +192,9 @@ impl Snapshot {
         self.samples.extend_from_slice(&starts.samples);
     }
 
-    /// Lets the kernel forget what goes, before the mailbox is locked: to cut off what is in memory takes a tenth of a second for each GiB, and
-    /// what is not, nothing. What `since` will read is fetched again where it is likely to ask. Advice, no more: nothing depends on it.
+    /// Lets the kernel forget what goes, before the mailbox is locked: to cut off what is in memory takes a tenth of a
+    /// second for each GiB, and what is not, nothing. What `since` will read is fetched again where it is likely to
+    /// ask. Advice, no more: nothing depends on it.
     pub fn let_go(&self, parts: &Ranges) {
         let advise = |advice, part: &Range<u64>| {
             let offset = i64::try_from(part.start).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Names the holder of a mailbox to people who wait for it: the process and its program, or that the process is gone and what to do then.
-//! Nothing is decided by it. Where the holder is unknown, it says how to find out.
+//! Names the holder of a mailbox to people who wait for it: the process and its program, or that the process is gone
+//! and what to do then. Nothing is decided by it. Where the holder is unknown, it says how to find out.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

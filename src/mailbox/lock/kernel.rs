@@ -11,8 +11,8 @@ use nix::libc;
 
 use crate::error::Error;
 
-/// Takes a write lock over the whole file. An open-file-description lock meets every other program's fcntl locks, and does
-/// not vanish when another descriptor of the file is closed (fcntl(2)).
+/// Takes a write lock over the whole file. An open-file-description lock meets every other program's fcntl locks, and
+/// does not vanish when another descriptor of the file is closed (fcntl(2)).
 ///
 /// # Errors
 /// When the file system cannot lock at all.

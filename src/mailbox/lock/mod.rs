@@ -1,8 +1,9 @@
-//! Opens a mailbox and locks it, all locks or none. On failure nothing is left behind, and the error says who is in the way.
+//! Opens a mailbox and locks it, all locks or none. On failure nothing is left behind, and the error says who is in the
+//! way.
 //!
-//! Programs that share a mailbox take these locks in different orders, so waiting for one while holding another can deadlock.
-//! Nothing here blocks: when a lock is taken, everything is released, and after a random time it starts over. Runs of ours stand in a
-//! queue, and one of them at a time does that.
+//! Programs that share a mailbox take these locks in different orders, so waiting for one while holding another can
+//! deadlock. Nothing here blocks: when a lock is taken, everything is released, and after a random time it starts over.
+//! Runs of ours stand in a queue, and one of them at a time does that.
 
 pub(crate) mod dotlock;
 pub(crate) mod holder;
@@ -83,7 +84,8 @@ impl Locked {
         self.set_aside.extend(journal);
     }
 
-    /// The journals that were set aside just now, since they are damaged or the disk failed: somebody has to look at them.
+    /// The journals that were set aside just now, since they are damaged or the disk failed: somebody has to look at
+    /// them.
     pub fn set_aside(&self) -> &[PathBuf] {
         &self.set_aside
     }
@@ -110,8 +112,8 @@ impl Locked {
 /// Opens and locks the mailbox at `path`, and makes it if there is none and the plan says so.
 ///
 /// # Errors
-/// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, or when somebody else holds a
-/// lock for longer than the plan waits.
+/// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, or when somebody
+/// else holds a lock for longer than the plan waits.
 pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Result<Locked, Error> {
     if path.as_os_str().as_encoded_bytes().ends_with(b".lock") {
         // It would be removed as a stale dotlock, mail and all.
@@ -211,7 +213,8 @@ enum Attempt {
 
 /// Takes every lock, or none of them.
 fn attempt(path: &Path, plan: &LockPlan) -> Result<Attempt, Error> {
-    // The dotlock is taken before the file is opened: over NFS an older descriptor may not see the true end of the file.
+    // The dotlock is taken before the file is opened: over NFS an older descriptor may not see the true end of the
+    // file.
     let place = plan.place.as_ref().filter(|place| place.is(path));
     let dotlock = if plan.methods.contains(&LockMethod::Dotlock) {
         match Dotlock::take(DotlockPlan {

@@ -1,15 +1,16 @@
-//! A queue of our own runs before a mailbox: where many bring mail at once, each gets its turn in the order in which they came, and only
-//! the first in the line asks for the locks that all programs share.
+//! A queue of our own runs before a mailbox: where many bring mail at once, each gets its turn in the order in which
+//! they came, and only the first in the line asks for the locks that all programs share.
 //!
-//! The queue is a file in the user's state directory, which no other program knows: the last number that was taken. Each run takes the next
-//! one, locks the byte of that number, and waits for the byte of the number before, which is free when that run has released the
-//! mailbox. So the kernel wakes the next run and no other, and whoever comes meanwhile comes behind all that wait: with one lock for all, a
-//! newcomer had it before the one who was woken got to run, and some waited three times as long as all on average. A run asks for a
-//! number while it holds nothing else. The file is made when a mailbox is found locked; a mailbox that nobody ever waits for has none.
+//! The queue is a file in the user's state directory, which no other program knows: the last number that was taken.
+//! Each run takes the next one, locks the byte of that number, and waits for the byte of the number before, which is
+//! free when that run has released the mailbox. So the kernel wakes the next run and no other, and whoever comes
+//! meanwhile comes behind all that wait: with one lock for all, a newcomer had it before the one who was woken got to
+//! run, and some waited three times as long as all on average. A run asks for a number while it holds nothing else. The
+//! file is made when a mailbox is found locked; a mailbox that nobody ever waits for has none.
 //!
-//! The queue protects nothing. A run that has waited for `PATIENCE` asks for the mailbox as if there were no queue, again and again: a run
-//! that is stopped while it has the turn costs the others time, never mail. Where there is no state directory, or it is on a file server,
-//! there is no queue.
+//! The queue protects nothing. A run that has waited for `PATIENCE` asks for the mailbox as if there were no queue,
+//! again and again: a run that is stopped while it has the turn costs the others time, never mail. Where there is no
+//! state directory, or it is on a file server, there is no queue.
 
 use std::fs::{File, OpenOptions};
 use std::io::{PipeReader, Write, pipe};

@@ -1,10 +1,11 @@
-//! Decides when two diverted messages are equal, so that the second tells an administrator nothing new. Different messages never count as
-//! equal where one of them may be the only copy of somebody's mail.
+//! Decides when two diverted messages are equal, so that the second tells an administrator nothing new. Different
+//! messages never count as equal where one of them may be the only copy of somebody's mail.
 //!
-//! A report is described by who reports, about whom, and with which status, and not by the message that it is about. A dead address makes
-//! one report for each message that is sent there, and two hundred of them say one thing. A report that names no recipient is described by
-//! the message that it quotes. Without a quote its sender and the words of its subject describe it. Anything else is mail, and equal only
-//! where Message-ID, sender, date, subject and body are the same.
+//! A report is described by who reports, about whom, and with which status, and not by the message that it is about. A
+//! dead address makes one report for each message that is sent there, and two hundred of them say one thing. A report
+//! that names no recipient is described by the message that it quotes. Without a quote its sender and the words of its
+//! subject describe it. Anything else is mail, and equal only where Message-ID, sender, date, subject and body are the
+//! same.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -1,11 +1,12 @@
-//! Decides whether the administrator gets a diverted message, or only its count. At most the budget of an hour gets through, and of equal
-//! messages only the first few. Every message is accounted for: it is sent, held, or kept in the user's mailbox. The digest tells what was
-//! not sent, at most once an hour.
+//! Decides whether the administrator gets a diverted message, or only its count. At most the budget of an hour gets
+//! through, and of equal messages only the first few. Every message is accounted for: it is sent, held, or kept in the
+//! user's mailbox. The digest tells what was not sent, at most once an hour.
 //!
-//! Later messages may push out what is held. So only two kinds are held: a message of which the administrator surely has an equal one, and
-//! a report. Mail that may be the only copy is kept in the user's mailbox instead.
+//! Later messages may push out what is held. So only two kinds are held: a message of which the administrator surely
+//! has an equal one, and a report. Mail that may be the only copy is kept in the user's mailbox instead.
 //!
-//! Time is seconds since 1970, and comes as an argument. The state is bounded, whatever is sent: in storms, in times, in text.
+//! Time is seconds since 1970, and comes as an argument. The state is bounded, whatever is sent: in storms, in times,
+//! in text.
 
 use crate::config::{Digest, MOST_PER_HOUR};
 use crate::deliver::divert::rules::similar::{About, Expendable, Similarity};
@@ -103,7 +104,8 @@ impl DigestContent {
 }
 
 impl StormState {
-    /// Decides about one message, and counts it. `Send` reserves its place: it is given back with `take_back` when sending fails.
+    /// Decides about one message, and counts it. `Send` reserves its place: it is given back with `take_back` when
+    /// sending fails.
     pub fn judge(&mut self, print: &Similarity, now: i64, digest: &Digest) -> Step {
         self.age(now);
         let storm = self.storms.iter().find(|storm| storm.key == print.key);
@@ -119,8 +121,8 @@ impl StormState {
         Step::Send
     }
 
-    /// Takes a place for a report about mail that seems to be the user's own; false where as many came within an hour as the budget
-    /// allows. Then somebody sends in the user's name.
+    /// Takes a place for a report about mail that seems to be the user's own; false where as many came within an hour
+    /// as the budget allows. Then somebody sends in the user's name.
     pub fn admit_own_bounce(&mut self, now: i64, digest: &Digest) -> bool {
         self.age(now);
         let fits = !(1..=self.own_bounces.len()).contains(&digest.per_hour);
@@ -199,8 +201,8 @@ impl StormState {
         }
     }
 
-    /// Begins a digest, if something is to be told and an hour has passed since that began and since the last digest. Whether it
-    /// arrives or not, the next one begins an hour later at the earliest.
+    /// Begins a digest, if something is to be told and an hour has passed since that began and since the last digest.
+    /// Whether it arrives or not, the next one begins an hour later at the earliest.
     pub fn begin_digest(&mut self, now: i64) -> Option<DigestContent> {
         self.age(now);
         let since = self.untold_since?;
@@ -253,7 +255,8 @@ impl StormState {
     }
 
     fn put_aside(&mut self, print: &Similarity, now: i64, reason: HeldBackReason) -> Step {
-        // A copy of what the administrator has, or a report. Anything else might be lost where something could push it out.
+        // A copy of what the administrator has, or a report. Anything else might be lost where something could push it
+        // out.
         let is_copy = matches!(reason, HeldBackReason::Equal(_));
         let (one, step) = match print.expendable {
             Expendable::No if !is_copy => (HeldBackTally { held: 0, kept: 1 }, Step::Keep(reason)),
@@ -277,7 +280,8 @@ impl StormState {
         }
     }
 
-    /// Changes the storm that this message belongs to; a new one where there is none. They stand in the order of their last message.
+    /// Changes the storm that this message belongs to; a new one where there is none. They stand in the order of their
+    /// last message.
     fn change(&mut self, print: &Similarity, now: i64, change: impl FnOnce(&mut Storm)) {
         let mut storm = match self.storms.iter().position(|storm| storm.key == print.key) {
             Some(at) => self.storms.remove(at),
@@ -301,7 +305,8 @@ impl StormState {
         }
     }
 
-    /// Lets go of what is over. Times from the future, from a clock that was wrong, count as now: they are over in time.
+    /// Lets go of what is over. Times from the future, from a clock that was wrong, count as now: they are over in
+    /// time.
     fn age(&mut self, now: i64) {
         self.digest = self.digest.min(now);
         self.untold_since = self.untold_since.map(|since| since.min(now));

@@ -203,7 +203,8 @@ fn what_is_none_of_ours_is_set_aside() {
     assert_eq!(about(dir, &whole("text:aa")), [7]);
 }
 
-/// `cargo test --release -- --ignored --nocapture measure`: what one look and one note cost beside a hundred lines, and a hundred thousand.
+/// `cargo test --release -- --ignored --nocapture measure`: what one look and one note cost beside a hundred lines, and
+/// a hundred thousand.
 #[test]
 #[ignore = "measures, and proves nothing"]
 fn measure_a_delivery_beside_few_and_many_lines() {

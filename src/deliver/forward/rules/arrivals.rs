@@ -1,6 +1,7 @@
-//! Did anything arrive between failures? A far side that takes mail lives, whatever it refuses now and then: what nobody can read, or may
-//! pass, counts nothing there. Nobody reports what arrived, so it is what was handed over so long ago that its failure would have been
-//! reported: before today, or some days ago where MTAs report only when they give up.
+//! Did anything arrive between failures? A far side that takes mail lives, whatever it refuses now and then: what
+//! nobody can read, or may pass, counts nothing there. Nobody reports what arrived, so it is what was handed over so
+//! long ago that its failure would have been reported: before today, or some days ago where MTAs report only when they
+//! give up.
 
 use crate::moment::Moment;
 
@@ -48,8 +49,8 @@ impl Arrivals {
         self.given_up.take(now, GIVEN_UP_DAYS);
     }
 
-    /// Counts a message that failed, and tells whether another arrived before. After one did, counting begins anew; what else fails on that
-    /// day is no other news.
+    /// Counts a message that failed, and tells whether another arrived before. After one did, counting begins anew;
+    /// what else fails on that day is no other news.
     pub fn count_failure(&mut self, now: Moment, reported: Reported) -> Between {
         let at_once = self.at_once.fail(now, AT_ONCE_DAYS);
         let given_up = self.given_up.fail(now, GIVEN_UP_DAYS);

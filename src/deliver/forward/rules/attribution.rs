@@ -1,4 +1,5 @@
-//! Decides which destination of ours a report is about, and how sure that is. A report that proves nothing blames nobody.
+//! Decides which destination of ours a report is about, and how sure that is. A report that proves nothing blames
+//! nobody.
 //!
 //! `Proof` says how much each proof is worth; what follows from it is left to the caller.
 
@@ -16,11 +17,11 @@ pub enum Proof {
     /// It quotes our `X-Loop`. Everybody who knows the user's address can write that: it is worth little, and many of
     /// them are worth no more than one.
     LoopMark,
-    /// It quotes the Message-ID of a message that was sent to this destination. Whoever wrote that message, or got it too, can
-    /// write that: it is worth one failure for each message, and no more for a second report about the same.
+    /// It quotes the Message-ID of a message that was sent to this destination. Whoever wrote that message, or got it
+    /// too, can write that: it is worth one failure for each message, and no more for a second report about the same.
     MessageId,
-    /// It came to an address with a token that only we can make, for this destination. Only those who saw the envelope can
-    /// bring it: the hosts on the way to the destination.
+    /// It came to an address with a token that only we can make, for this destination. Only those who saw the envelope
+    /// can bring it: the hosts on the way to the destination.
     Token,
 }
 
@@ -73,9 +74,10 @@ pub enum Token<'a> {
     For(&'a str),
 }
 
-/// What comes with the null sender to an address that only our own forward had, and is nothing else that is known, is a report in a
-/// shape that nobody has seen yet: the envelope of a forward is answered by MTAs, and by automatic answers, which have
-/// marks of their own. Taken for ordinary mail it might be sent on to the very address that it reports about.
+/// What comes with the null sender to an address that only our own forward had, and is nothing else that is known, is a
+/// report in a shape that nobody has seen yet: the envelope of a forward is answered by MTAs, and by automatic answers,
+/// which have marks of their own. Taken for ordinary mail it might be sent on to the very address that it reports
+/// about.
 pub fn believe_token(judgement: &mut Judgement, address: &str) {
     if judgement.verdict != Verdict::Ordinary || judgement.null_sender.is_none() {
         return;
@@ -93,9 +95,9 @@ pub fn believe_token(judgement: &mut Judgement, address: &str) {
     });
 }
 
-/// A bounce about mail that the user wrote, and that was forwarded from here as well, is about our forward where it names a destination that
-/// had the message, or nobody, or comes to an address that only our forward had: then its loop mark was lost on the way. About anybody
-/// else whom the user wrote to it is the user's own.
+/// A bounce about mail that the user wrote, and that was forwarded from here as well, is about our forward where it
+/// names a destination that had the message, or nobody, or comes to an address that only our forward had: then its loop
+/// mark was lost on the way. About anybody else whom the user wrote to it is the user's own.
 pub fn believe_history(judgement: &mut Judgement, token: Option<&str>, sent_to: impl Fn(&str) -> Vec<String>) {
     let Verdict::Bounce(bounce) = &mut judgement.verdict else {
         return;
@@ -132,8 +134,8 @@ pub fn attribute_bounce(bounce: &Bounce, evidence: &AttributionEvidence<'_>) -> 
     }
 }
 
-/// The destinations among `candidates` that a report names. One that names none of them, where there is only one, is about that: it
-/// went on from there, and failed further away.
+/// The destinations among `candidates` that a report names. One that names none of them, where there is only one, is
+/// about that: it went on from there, and failed further away.
 fn named(bounce: &Bounce, candidates: &[String], proof: Proof) -> Vec<ForwardFailure> {
     let mut found: Vec<ForwardFailure> = Vec::new();
     for destination in candidates {
@@ -219,8 +221,8 @@ fn is_bare(text: &str) -> bool {
     marks == 1 && are_plain && ends_well && !text.starts_with('@')
 }
 
-/// A report that quotes nothing but our mark proves little, and an old one nothing: mailboxes are full of reports that some hand may
-/// run through the guard again. In seconds.
+/// A report that quotes nothing but our mark proves little, and an old one nothing: mailboxes are full of reports that
+/// some hand may run through the guard again. In seconds.
 pub const TIMELY: u64 = 2 * DAY;
 
 /// Tells whether a report is about now. One that names a message of ours is told by the memory of recent forwards.

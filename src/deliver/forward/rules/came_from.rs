@@ -1,5 +1,5 @@
-//! Does a message come from the destination that it is to be sent to? Sent there it would be answered again, by whoever or whatever
-//! wrote it, and so on. One that comes from there is never sent there; it is delivered locally instead.
+//! Does a message come from the destination that it is to be sent to? Sent there it would be answered again, by whoever
+//! or whatever wrote it, and so on. One that comes from there is never sent there; it is delivered locally instead.
 
 use crate::deliver::forward::rules::past::Past;
 use crate::deliver::forward::rules::sketch::{Arrival, registered_domain, whole_address};
@@ -14,10 +14,11 @@ pub enum CameFrom {
     Answer,
 }
 
-/// Tells whether the message comes from `destination`; `answered` are messages that were sent there and that this one answers.
+/// Tells whether the message comes from `destination`; `answered` are messages that were sent there and that this one
+/// answers.
 ///
-/// At a domain of many people (a university, a large provider) others answer as well. Whoever wrote or got the message that is
-/// answered takes part in what people talk about, and so does who writes to a list.
+/// At a domain of many people (a university, a large provider) others answer as well. Whoever wrote or got the message
+/// that is answered takes part in what people talk about, and so does who writes to a list.
 pub fn came_from(arrival: &Arrival, destination: &str, answered: &[Past]) -> Option<CameFrom> {
     let destination = Address::parse(destination)?;
     let is_destination = |author: &Address| whole_address(&without_tag(author)) == whole_address(&destination);

@@ -1,5 +1,6 @@
-//! Which reports were counted against a destination. One report may come for days: from an MTA that has to keep it as long as nobody takes it,
-//! or from somebody who kept it. Of a message that was sent so many times, as many failures count.
+//! Which reports were counted against a destination. One report may come for days: from an MTA that has to keep it as
+//! long as nobody takes it, or from somebody who kept it. Of a message that was sent so many times, as many failures
+//! count.
 
 use crate::report::status_code::FailureClass;
 

@@ -1,9 +1,10 @@
-//! How well a destination does: what failed there, and how much that counts. Points are Mailman's: a failure counts once a day for
-//! each cause, and all of them count no more when nothing failed for a week. Several hard failures within an hour count at once, where
-//! the far side says of each that the address is dead. What nobody can read may be a mailbox that is full, or one that refuses whoever
-//! sends, in words that are unknown here: that takes days.
+//! How well a destination does: what failed there, and how much that counts. Points are Mailman's: a failure counts
+//! once a day for each cause, and all of them count no more when nothing failed for a week. Several hard failures
+//! within an hour count at once, where the far side says of each that the address is dead. What nobody can read may be
+//! a mailbox that is full, or one that refuses whoever sends, in words that are unknown here: that takes days.
 //!
-//! A report is only worth what it proves: everybody who knows the user's address can write one that quotes our `X-Loop`.
+//! A report is only worth what it proves: everybody who knows the user's address can write one that quotes our
+//! `X-Loop`.
 
 use crate::config::SuspensionSettings;
 use crate::config::destinations::MOST_BURST;
@@ -170,7 +171,8 @@ pub struct Health {
     soft_on: Option<i64>,
     /// Hard failures of the last hour, each about another message.
     recent: Vec<Recent>,
-    /// What reports were counted: the same one may come for days, from an MTA that has to keep it or from somebody who kept it.
+    /// What reports were counted: the same one may come for days, from an MTA that has to keep it or from somebody who
+    /// kept it.
     counted: CountedFailures,
     /// Whether anything arrives in between.
     arrivals: Arrivals,
@@ -345,7 +347,8 @@ impl Health {
         self.taken = self.taken.saturating_add(1);
     }
 
-    /// Begins anew on parole: the next failure for which the address is to blame is one too many, until that grows stale.
+    /// Begins anew on parole: the next failure for which the address is to blame is one too many, until that grows
+    /// stale.
     pub fn begin_parole(&mut self, now: Moment, settings: &SuspensionSettings) {
         *self = Self {
             half_points: settings.threshold.saturating_mul(2).saturating_sub(2),

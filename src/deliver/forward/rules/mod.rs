@@ -1,5 +1,5 @@
-//! Which destinations of a user's forwards work: a state that reports, sendmail's answers and time move, and that says for each
-//! message whether it may go there. Nothing here reads a clock or a file; whoever calls says what time it is.
+//! Which destinations of a user's forwards work: a state that reports, sendmail's answers and time move, and that says
+//! for each message whether it may go there. Nothing here reads a clock or a file; whoever calls says what time it is.
 //!
 //! - `health` counts failures and says when there are too many.
 //! - `suspension` is what follows: mail is kept, one message now and then goes out as a probe, and silence ends it.
@@ -7,8 +7,8 @@
 //! - `pending_notices` is who has to be told of that and was not yet.
 //! - `destinations` holds all of it for one user, within bounds.
 //!
-//! A suspension costs little when it is wrong (mail lies in the user's mailbox for some hours, and the user was told), and a dead
-//! address costs a report for each message: so it begins early and ends by itself.
+//! A suspension costs little when it is wrong (mail lies in the user's mailbox for some hours, and the user was told),
+//! and a dead address costs a report for each message: so it begins early and ends by itself.
 
 mod arrivals;
 pub(crate) mod attribution;

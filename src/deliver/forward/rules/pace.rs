@@ -1,9 +1,10 @@
-//! Does one writer's mail come at the pace of a machine that waits for us? Two machines that answer each other, with a forward between
-//! them, make one message each time the last one went on: a writer whose messages share nothing may be one of them.
+//! Does one writer's mail come at the pace of a machine that waits for us? Two machines that answer each other, with a
+//! forward between them, make one message each time the last one went on: a writer whose messages share nothing may be
+//! one of them.
 //!
-//! A burst looks the same for a while: the patches of a series, the commits of a day, the alarms of a night. What tells them is what
-//! happens when one is kept: what waits for an answer stops, and a burst goes on. A machine that answers everything twice looks like a
-//! burst then: so no writer's mail goes on without a pause for ever.
+//! A burst looks the same for a while: the patches of a series, the commits of a day, the alarms of a night. What tells
+//! them is what happens when one is kept: what waits for an answer stops, and a burst goes on. A machine that answers
+//! everything twice looks like a burst then: so no writer's mail goes on without a pause for ever.
 
 use crate::deliver::forward::rules::past::{Past, Was};
 
@@ -16,8 +17,8 @@ const FASTER: usize = 3;
 /// The longest pause between two of them, in seconds.
 const PAUSE: i64 = 20;
 
-/// As many messages of one writer are sent without a pause: of one who also wrote by themselves, and of another whose mail went on when
-/// one was kept.
+/// As many messages of one writer are sent without a pause: of one who also wrote by themselves, and of another whose
+/// mail went on when one was kept.
 const LONGEST_KNOWN: usize = 200;
 const LONGEST_UNKNOWN: usize = 30;
 
@@ -33,7 +34,8 @@ pub enum WriterHistory {
 /// How long a message that was kept speaks for those that came all the same, in seconds.
 const PROOF: i64 = 600;
 
-/// Tells whether a message that comes at `now` is the next of too many; `same` are those of its writer within a day, the oldest first.
+/// Tells whether a message that comes at `now` is the next of too many; `same` are those of its writer within a day,
+/// the oldest first.
 pub fn is_machine(same: &[&Past], now: i64) -> bool {
     if goes_on(same, now) {
         return false;
@@ -59,8 +61,8 @@ fn goes_on(same: &[&Past], now: i64) -> bool {
     same.iter().any(is_proof)
 }
 
-/// Tells whether so many of one writer were sent, none longer than `soon` seconds behind the last, that only a pause proves that nothing
-/// sent is what makes the next.
+/// Tells whether so many of one writer were sent, none longer than `soon` seconds behind the last, that only a pause
+/// proves that nothing sent is what makes the next.
 pub fn is_endless(same: &[&Past], writer: WriterHistory, soon: i64, now: i64) -> bool {
     let most = match writer {
         WriterHistory::Known => LONGEST_KNOWN,

@@ -1,6 +1,6 @@
-//! Who has still to be told that a destination was suspended or opened again, or that mail goes round with it. A notice is taken by one
-//! run, which writes it and says so. When that run fails or dies, the notice is due again later. So it is written at least once, and twice
-//! only where a run dies between writing and saying so.
+//! Who has still to be told that a destination was suspended or opened again, or that mail goes round with it. A notice
+//! is taken by one run, which writes it and says so. When that run fails or dies, the notice is due again later. So it
+//! is written at least once, and twice only where a run dies between writing and saying so.
 
 use crate::deliver::forward::rules::health::Failure;
 use crate::moment::{DAY, Moment};

@@ -1,8 +1,8 @@
-//! Does a destination get far more than it ever did? Mail may go round with it in a way that `brake` cannot tell from mail of many people.
-//! Nothing is kept for that: the user and the administrator are told, and know.
+//! Does a destination get far more than it ever did? Mail may go round with it in a way that `brake` cannot tell from
+//! mail of many people. Nothing is kept for that: the user and the administrator are told, and know.
 //!
-//! A busy day has two or three times as much as others, so four times as much is far more. What is less than some ten an hour, or some
-//! sixty a day, is little to begin with.
+//! A busy day has two or three times as much as others, so four times as much is far more. What is less than some ten
+//! an hour, or some sixty a day, is little to begin with.
 
 use crate::deliver::forward::rules::brake::HOUR;
 
@@ -29,13 +29,14 @@ pub struct Surge {
     pub before: usize,
 }
 
-/// Tells whether it is time to look: no message was sent in the ten minutes of the clock that `now` is in. `gap` is the time since the last.
+/// Tells whether it is time to look: no message was sent in the ten minutes of the clock that `now` is in. `gap` is the
+/// time since the last.
 pub fn is_time_to_look(gap: Option<u32>, now: i64) -> bool {
     gap.is_some_and(|gap| now.div_euclid(LOOK) != now.saturating_sub(i64::from(gap)).div_euclid(LOOK))
 }
 
-/// Finds how much more was sent than ever before; `sent` are the times of all that is remembered, the oldest first. An hour is compared
-/// where two were seen, and a day likewise.
+/// Finds how much more was sent than ever before; `sent` are the times of all that is remembered, the oldest first. An
+/// hour is compared where two were seen, and a day likewise.
 pub fn find_surge(sent: &[i64], now: i64) -> Option<Surge> {
     let seen = now.saturating_sub(*sent.first()?);
     let windows = [(HOUR, LITTLE_HOUR), (DAY, LITTLE_DAY)].into_iter();
@@ -68,7 +69,8 @@ fn find_within(sent: &[i64], now: i64, seconds: i64, little: usize) -> Option<Su
 mod tests {
     use super::{DAY, HOUR, Surge, find_surge, is_time_to_look};
 
-    /// The first time at which it is told, of a destination that had `usual` a day before, and now one each `pause` seconds besides.
+    /// The first time at which it is told, of a destination that had `usual` a day before, and now one each `pause`
+    /// seconds besides.
     fn told_after(usual: i64, pause: i64, days: i64) -> Option<(i64, Surge)> {
         let begin = 6 * DAY;
         let usual = (0..7 * usual).map(|n| n * DAY / usual);
@@ -97,7 +99,8 @@ mod tests {
                 "{usual} a day, one each {pause} s: {told:?}"
             );
         }
-        // Twice and three times as much as ever; five hundred an hour that come every hour; a newsletter day of somebody who gets little.
+        // Twice and three times as much as ever; five hundred an hour that come every hour; a newsletter day of
+        // somebody who gets little.
         for (usual, pause) in [(500, 86), (200, 170), (12_000, 5), (3, 500)] {
             assert_eq!(told_after(usual, pause, 1), None, "{usual} a day, one each {pause} s");
         }

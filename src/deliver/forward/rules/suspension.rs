@@ -1,5 +1,6 @@
-//! What happens while a destination is suspended: when one message may go out as a probe, and when silence about it is good news.
-//! A suspension by the guard always tries again in finite time, even where a clock was wrong; one by hand waits for a hand.
+//! What happens while a destination is suspended: when one message may go out as a probe, and when silence about it is
+//! good news. A suspension by the guard always tries again in finite time, even where a clock was wrong; one by hand
+//! waits for a hand.
 
 use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::health::Failure;
@@ -8,8 +9,8 @@ use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
 use crate::moment::{DAY, Moment};
 use crate::report::status_code::FailureClass;
 
-/// A run that took a message for a probe and says nothing of it for so long has died; no run lives longer than four minutes. In
-/// seconds.
+/// A run that took a message for a probe and says nothing of it for so long has died; no run lives longer than four
+/// minutes. In seconds.
 const CLAIM: u64 = 10 * 60;
 
 /// A report that the probe is late keeps it open for this much longer: MTAs that send such reports send them some hours
@@ -185,8 +186,9 @@ impl Suspension {
         }
     }
 
-    /// A failure was reported. If it is the probe's, the next waits longer; where it says something about that message alone, it waits
-    /// as long again. One that may or may not be the probe's is taken for it: mail is kept, and nothing is lost by that.
+    /// A failure was reported. If it is the probe's, the next waits longer; where it says something about that message
+    /// alone, it waits as long again. One that may or may not be the probe's is taken for it: mail is kept, and nothing
+    /// is lost by that.
     pub fn note_failure(&mut self, failure: &Failure, settings: &SuspensionSettings) {
         if !self.is_about_probe(failure.id.as_deref()) {
             return;

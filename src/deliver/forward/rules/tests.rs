@@ -341,7 +341,8 @@ fn as_many_failures_of_one_id_count_as_were_sent() {
     let _ = run.open(false, "five of twenty");
 }
 
-/// Whoever knows the user's address can write a report a day that quotes our mark, for years. An address that is dead lets nothing arrive.
+/// Whoever knows the user's address can write a report a day that quotes our mark, for years. An address that is dead
+/// lets nothing arrive.
 #[test]
 fn what_anybody_could_write_suspends_nothing_that_takes_mail() {
     for (taken, failures, want) in [(3, 1, true), (3, 2, true), (3, 3, false), (1, 1, false)] {
@@ -631,8 +632,8 @@ fn kind_of(number: u8) -> (FailureClass, Proof) {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
 
-    /// Whatever happens, in whatever order of times: the state stays bounded, survives being written and read, a hand's word holds,
-    /// and a destination that the guard suspended is tried again within a day and open within a week after.
+    /// Whatever happens, in whatever order of times: the state stays bounded, survives being written and read, a hand's
+    /// word holds, and a destination that the guard suspended is tried again within a day and open within a week after.
     #[test]
     fn every_suspension_by_the_guard_ends(events in events(), slow in any::<bool>()) {
         let settings = SuspensionSettings { quiet: Age::seconds(if slow { DAY } else { HOUR }), ..settings() };

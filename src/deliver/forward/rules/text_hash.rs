@@ -1,5 +1,5 @@
-//! What is remembered of a text instead of it: a number for a word or an address, and one for each three words in a row, by which a text is
-//! known again wherever some of it is found. Two texts may share a number by chance.
+//! What is remembered of a text instead of it: a number for a word or an address, and one for each three words in a
+//! row, by which a text is known again wherever some of it is found. Two texts may share a number by chance.
 
 use std::collections::BTreeSet;
 
@@ -30,8 +30,8 @@ pub struct TextPieces {
     pub head: Vec<u32>,
 }
 
-/// The pieces of the texts of one message; of a short text, all of it is one piece. Of several texts, people read the first, unless it is so
-/// short that it only says to look at another one.
+/// The pieces of the texts of one message; of a short text, all of it is one piece. Of several texts, people read the
+/// first, unless it is so short that it only says to look at another one.
 pub fn hash_pieces(texts: &[String]) -> TextPieces {
     let mut texts: Vec<Vec<u32>> = texts.iter().map(|text| hash_whole_text(text)).collect();
     let repeated = texts.iter().flat_map(|text| find_repeated(text)).collect();

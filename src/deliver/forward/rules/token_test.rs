@@ -1,6 +1,6 @@
-//! Does mail to an address with a token come home? Only then may such an address be a sender: where the MTA does not deliver extensions,
-//! reports to it would be frozen or lost. For each address of a user a test message tells; a report that comes with a token tells that the
-//! MTA sends with such senders, too.
+//! Does mail to an address with a token come home? Only then may such an address be a sender: where the MTA does not
+//! deliver extensions, reports to it would be frozen or lost. For each address of a user a test message tells; a report
+//! that comes with a token tells that the MTA sends with such senders, too.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! Makes a dotlock: it is written and locked before it has its name, so that nobody ever sees one without an owner, and named by link(2),
-//! whose answer may get lost. Where the file system has no links, it is made under its name at once. Fails where the user can make no file
-//! beside the mailbox; what follows then is left to the caller. Where it had to have another name first, a killed run leaves that; a later run
-//! removes it.
+//! Makes a dotlock: it is written and locked before it has its name, so that nobody ever sees one without an owner, and
+//! named by link(2), whose answer may get lost. Where the file system has no links, it is made under its name at once.
+//! Fails where the user can make no file beside the mailbox; what follows then is left to the caller. Where it had to
+//! have another name first, a killed run leaves that; a later run removes it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -65,8 +65,8 @@ impl DotlockDraft {
             place: place.cloned(),
         };
         match draft.file.write_all(Identity::of_this_process().to_string().as_bytes()) {
-            // On a full disk an empty one is a lock like any other, judged by its age and our kernel lock: whoever empties the mailbox there
-            // has to lock it first.
+            // On a full disk an empty one is a lock like any other, judged by its age and our kernel lock: whoever
+            // empties the mailbox there has to lock it first.
             Err(e) if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 draft.file.set_len(0)?;
             }
@@ -94,8 +94,8 @@ impl DotlockDraft {
         Ok((file, Some(TemporaryName { path, place })))
     }
 
-    /// Makes one under its name at once (open(2), `O_EXCL`). Until it is locked, others take it for another program's; a run that is killed
-    /// before leaves one whose owner is unknown.
+    /// Makes one under its name at once (open(2), `O_EXCL`). Until it is locked, others take it for another program's;
+    /// a run that is killed before leaves one whose owner is unknown.
     ///
     /// # Errors
     /// `AlreadyExists` when somebody has that name.
@@ -117,7 +117,8 @@ impl DotlockDraft {
         let is_linked = || self.file.metadata().is_ok_and(|stat| stat.nlink() == links);
         match linked {
             Ok(()) if named.is_none() => Ok(()),
-            // Where it had a name, the file system may be NFS, and the number of links is what counts there (open(2), O_EXCL).
+            // Where it had a name, the file system may be NFS, and the number of links is what counts there (open(2),
+            // O_EXCL).
             Ok(()) if is_linked() => Ok(()),
             Ok(()) => Err(io::ErrorKind::AlreadyExists.into()),
             // The answer may have got lost though the link was made (link(2), BUGS).
@@ -143,7 +144,8 @@ fn remove_old_drafts(mailbox: &Path, fresh: &File, place: Option<&SpoolDirAccess
     }
 }
 
-/// Tells whether this is the name of a draft of the mailbox's dotlock: a host, a process and a random number make it its own.
+/// Tells whether this is the name of a draft of the mailbox's dotlock: a host, a process and a random number make it
+/// its own.
 fn is_draft(name: &[u8], mailbox: &Path) -> bool {
     let of_mailbox = mailbox.file_name().and_then(|of| name.strip_prefix(of.as_bytes()));
     let Some(own) = of_mailbox.and_then(|rest| rest.strip_prefix(INFIX.as_bytes())) else {

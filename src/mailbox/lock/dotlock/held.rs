@@ -48,7 +48,8 @@ pub enum DotlockAttempt {
 }
 
 impl Dotlock {
-    /// Makes it young again, when it is more than some seconds old. Nothing is lost when that fails: it is only removed sooner.
+    /// Makes it young again, when it is more than some seconds old. Nothing is lost when that fails: it is only removed
+    /// sooner.
     pub fn refresh(&self) {
         let old = self.file.metadata().and_then(|stat| stat.modified());
         if old.is_ok_and(|old| old.elapsed().is_ok_and(|age| age > REFRESH_AGE)) {
@@ -59,8 +60,8 @@ impl Dotlock {
 
 impl Drop for Dotlock {
     fn drop(&mut self) {
-        // Somebody may have thought it stale and made their own. Other programs wait for minutes when one is left, so a call that
-        // fails once is made again.
+        // Somebody may have thought it stale and made their own. Other programs wait for minutes when one is left, so a
+        // call that fails once is made again.
         for _ in 0..TRIES {
             match is_still(&self.file, &self.path) {
                 Ok(false) => return,

@@ -1,7 +1,7 @@
 //! The dotlock, `<mailbox>.lock`: taken by us, held by others, or stale.
 //!
-//! A dotlock that spoolguard made is stale at once when its owner is dead. The kernel tells: the owner keeps a lock on the dotlock itself.
-//! Of all others only the age is known.
+//! A dotlock that spoolguard made is stale at once when its owner is dead. The kernel tells: the owner keeps a lock on
+//! the dotlock itself. Of all others only the age is known.
 
 mod create;
 mod held;

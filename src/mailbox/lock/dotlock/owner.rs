@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::sys::account::host_name;
 
-/// Who made a dotlock: the process id on the first line, as every program writes it, and what makes it unique on the second.
+/// Who made a dotlock: the process id on the first line, as every program writes it, and what makes it unique on the
+/// second.
 pub struct Identity {
     pub pid: u32,
     /// The start of the kernel under which it was made.

@@ -1,6 +1,7 @@
-//! Judges a dotlock that is there already: its owner lives, is dead, or cannot be asked. What a dead spoolguard left is taken over, and
-//! what is too old is removed. What can be opened is taken over under its own kernel lock. What this user may not open is looked at and
-//! unlinked under the mailbox's fcntl lock: only a program that ignores that lock could come between.
+//! Judges a dotlock that is there already: its owner lives, is dead, or cannot be asked. What a dead spoolguard left is
+//! taken over, and what is too old is removed. What can be opened is taken over under its own kernel lock. What this
+//! user may not open is looked at and unlinked under the mailbox's fcntl lock: only a program that ignores that lock
+//! could come between.
 
 use std::fs::File;
 use std::io;
@@ -22,8 +23,8 @@ use crate::sys::dirs::own_file;
 use crate::sys::file_stamp::{is_still, same_file};
 use crate::sys::filesystem::is_on_nfs;
 
-/// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
-/// that any of them respects is 5 minutes (liblockfile, lockfile_check(3)).
+/// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest
+/// age that any of them respects is 5 minutes (liblockfile, lockfile_check(3)).
 pub const STALE_AGE: Duration = Duration::from_secs(600);
 
 /// A dotlock holds a process id and a few words; what is larger is something else.
@@ -35,8 +36,8 @@ const CLOCK_SLACK: Duration = Duration::from_secs(5);
 /// A dotlock from so far in the future is from a clock that was wrong.
 const WRONG_CLOCK: i64 = 24 * 60 * 60;
 
-/// Somebody has the dotlock. Looks whether they still live; what a dead spoolguard left is taken over, and what is too old is
-/// removed.
+/// Somebody has the dotlock. Looks whether they still live; what a dead spoolguard left is taken over, and what is too
+/// old is removed.
 ///
 /// # Errors
 /// When it cannot be examined, or what is stale cannot be removed.
@@ -52,9 +53,9 @@ pub fn judge_dotlock(path: &Path, plan: DotlockPlan<'_>, fresh: &File) -> Result
     let text = theirs.as_ref().map(read_some).unwrap_or_default();
     let free = theirs.filter(|file| FileExt::try_lock_exclusive(file).is_ok());
     if dies_with_its_lock(&text, &stat, free.as_ref()) {
-        // When its owner's kernel lock is gone, so is the owner. While we hold that lock nobody else comes to the same conclusion, and
-        // the path is looked at again before anything is done. Refused, its age decides like any other's: no run of ours takes that long,
-        // and somebody else may have locked what a dead one left.
+        // When its owner's kernel lock is gone, so is the owner. While we hold that lock nobody else comes to the same
+        // conclusion, and the path is looked at again before anything is done. Refused, its age decides like any
+        // other's: no run of ours takes that long, and somebody else may have locked what a dead one left.
         if let Some(file) = free {
             return take_over(path, file, &stat, plan);
         }
@@ -62,8 +63,8 @@ pub fn judge_dotlock(path: &Path, plan: DotlockPlan<'_>, fresh: &File) -> Result
     if dotlock_age(&stat, Some(fresh)) < STALE_AGE {
         return Ok(DotlockAttempt::Held);
     }
-    // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
-    // this point one waits, and a lock made in the last moment is found without effect by its owner.
+    // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that
+    // come to this point one waits, and a lock made in the last moment is found without effect by its owner.
     let guard = open_or(plan.mailbox, plan.owner, Absent::Create, plan.place.map(Arc::as_ref))?;
     if lock_fcntl(&guard, plan.mailbox)? {
         // Where it can be written to, it is never missing, and never somebody else's.
@@ -85,8 +86,9 @@ pub fn is_dead(path: &Path, stat: &std::fs::Metadata) -> bool {
     })
 }
 
-/// Tells whether a dotlock that nobody holds a kernel lock on has no owner any more: spoolguard made it under this kernel, or on this host
-/// before it was started last. One that lost its content in a crash is as old as that. On a file server it may be another host's.
+/// Tells whether a dotlock that nobody holds a kernel lock on has no owner any more: spoolguard made it under this
+/// kernel, or on this host before it was started last. One that lost its content in a crash is as old as that. On a
+/// file server it may be another host's.
 fn dies_with_its_lock(text: &str, stat: &std::fs::Metadata, file: Option<&File>) -> bool {
     let is_local = || file.is_some_and(|file| !is_on_nfs(file));
     match Identity::read(text) {
@@ -122,8 +124,8 @@ fn open_dotlock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Makes a dead spoolguard's dotlock ours, without a moment in which there is none: the mailbox may end in a part of a message,
-/// and other programs would write theirs right behind it.
+/// Makes a dead spoolguard's dotlock ours, without a moment in which there is none: the mailbox may end in a part of a
+/// message, and other programs would write theirs right behind it.
 fn take_over(
     path: &Path,
     file: File,
