@@ -167,6 +167,9 @@ const EXPIRED: &[&str] = &[
     "tiempo de espera", "tempo esgotado", "tempo scaduto", "scadut", "delai", "zeituberschreitung", "zeitlimit", "abgelaufen",
     "nicht erreichbar", "verlopen", "uplynal czas", "wygasl", "vyprsel", "lejart", "zaman asimi", "истек", "таймаут", "минув",
     "超时", "超時", "过期", "タイムアウト", "期限", "시간 초과", "만료",
+    // What holds the mailbox is broken, and so it is there
+    "corrupt", "korrupt", "corromp", "corrott", "damaged", "inconsisten", "beschadig", "danneggi", "endommag", "danad", "danific", "uszkodz", "poskoz",
+    "поврежд", "пошкодж", "serult", "hasarli", "vioitt", "skadad", "skadet", "beskadig", "odelagt", "破損", "損傷", "损坏", "損壞", "손상",
 ];
 
 #[rustfmt::skip]
