@@ -95,7 +95,7 @@ pub const STORIES: &[Story] = &[
     Story {
         name: "restarted",
         title: "the LMTP server is restarted in the middle of 200 deliveries: all are there once",
-        hooks: &[Hook::DotForward, Hook::Command],
+        hooks: &[Hook::DotForward],
         delivers: true,
         only: SERVERS,
         play: |stage| behind_lmtp(stage, server_is_restarted),
