@@ -91,6 +91,22 @@ pub fn parse(record: &str) -> Vec<Call> {
 
 /// Runs it with one fault.
 pub fn spoil<'a>(run: Run<'a>, strace: &Path, call: &Call, fault: &Fault) -> Ended<'a> {
+    inject(run, strace, call, fault, Path::new("/dev/null"), &call.name)
+}
+
+/// The same, and writes down the calls of that run: another one may wait once more or less, and have its fault elsewhere.
+pub fn spoil_and_record<'a>(
+    run: Run<'a>,
+    strace: &Path,
+    call: &Call,
+    fault: &Fault,
+    record: &Path,
+) -> (Ended<'a>, Vec<Call>) {
+    let ended = inject(run, strace, call, fault, record, "all");
+    (ended, parse(&fs::read_to_string(record).unwrap()))
+}
+
+fn inject<'a>(run: Run<'a>, strace: &Path, call: &Call, fault: &Fault, record: &Path, traced: &str) -> Ended<'a> {
     let Call { name, number, .. } = call;
     let injection = match fault {
         Fault::Kill => format!("inject={name}:signal=KILL:when={number}"),
@@ -98,12 +114,12 @@ pub fn spoil<'a>(run: Run<'a>, strace: &Path, call: &Call, fault: &Fault) -> End
         Fault::Error(error) => format!("inject={name}:error={error}:when={number}"),
         Fault::ErrorsFrom(error) => format!("inject={name}:error={error}:when={number}+"),
     };
-    let trace = format!("trace={name}");
+    let trace = format!("trace={traced}");
     run.wrapped(&[
         strace.to_str().unwrap(),
         "-qq",
         "-o",
-        "/dev/null",
+        record.to_str().unwrap(),
         "-e",
         &trace,
         "-e",
