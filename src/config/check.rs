@@ -1,6 +1,7 @@
 //! What the types of the keys cannot say: which values are allowed, by themselves and together. Looks at no file; where
 //! a key stands is up to `config/load.rs`.
 
+use std::fmt;
 use std::path::Path;
 
 use crate::config::destinations::MOST_BURST;
@@ -28,9 +29,9 @@ const EXPECTED_ADMIN: &str = "expected one address (for two people, that of an a
 struct Faults(Vec<(&'static str, String)>);
 
 impl Faults {
-    fn add_unless(&mut self, is_right: bool, key: &'static str, expected: impl Into<String>) {
+    fn add_unless(&mut self, is_right: bool, key: &'static str, expected: impl fmt::Display) {
         if !is_right {
-            self.0.push((key, expected.into()));
+            self.0.push((key, expected.to_string()));
         }
     }
 }
@@ -44,7 +45,7 @@ impl Config {
         // The default is known to be right; asking costs more than all the rest.
         let default = Self::default().users_may_set;
         for name in self.users_may_set.iter().filter(|name| !default.contains(name)) {
-            let expected = format!("\"{name}\" is neither a key nor a table of keys");
+            let expected = format_args!("\"{name}\" is neither a key nor a table of keys");
             faults.add_unless(is_known(name), "users_may_set", expected);
         }
         self.check_destinations(&mut faults);
@@ -76,7 +77,7 @@ impl Config {
         let expected = "expected at least one of dotlock, fcntl, flock";
         faults.add_unless(!mailbox.locks.is_empty(), "mailbox.locks", expected);
         let is_short = mailbox.lock_timeout <= LONGEST_LOCK_TIMEOUT;
-        let expected = format!("expected at most {LONGEST_LOCK_TIMEOUT}: an MTA stops waiting for a delivery");
+        let expected = format_args!("expected at most {LONGEST_LOCK_TIMEOUT}: an MTA stops waiting for a delivery");
         faults.add_unless(is_short, "mailbox.lock_timeout", expected);
         let expected = "expected a reply such as \"552 5.2.2 mailbox is full\": ASCII, at most 200 characters, neither 421 nor 521";
         faults.add_unless(is_refusal(&self.policy.full), "policy.full", expected);
@@ -102,9 +103,10 @@ impl Config {
         let expected = "expected from 1d to 1000d: days are counted modulo 1024";
         faults.add_unless(is_valid, "srs.valid", expected);
         let is_remembered = forward.duplicate_window <= LONGEST_AGAIN_AFTER;
-        let expected = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
+        let expected =
+            format_args!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
         faults.add_unless(is_remembered, "forward.duplicate_window", expected);
-        let expected = format!("expected at most {MOST_PER_HOUR}, or 0 for any number");
+        let expected = format_args!("expected at most {MOST_PER_HOUR}, or 0 for any number");
         faults.add_unless(self.digest.per_hour <= MOST_PER_HOUR, "digest.per_hour", expected);
     }
 
@@ -121,7 +123,7 @@ impl Config {
             let is_right = (Age::seconds(1)..=LONGEST_AGE).contains(&age);
             faults.add_unless(is_right, key, "expected at least 1s and at most 365d");
         }
-        let expected = format!("expected at most probe_max, {}", of.probe_max);
+        let expected = format_args!("expected at most probe_max, {}", of.probe_max);
         faults.add_unless(of.probe <= of.probe_max, "destinations.probe", expected);
         let expected = "expected 1 to 1000; suspend = false switches it off";
         faults.add_unless((1..=1000).contains(&of.threshold), "destinations.threshold", expected);
@@ -129,7 +131,7 @@ impl Config {
         faults.add_unless(
             is_remembered,
             "destinations.burst",
-            format!("expected 1 to {MOST_BURST}"),
+            format_args!("expected 1 to {MOST_BURST}"),
         );
     }
 

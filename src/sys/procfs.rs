@@ -59,14 +59,22 @@ const ROUNDING_SECONDS: i64 = 2;
 /// Tells whether a process may still do something. One that has ended, and that nobody asked how, does nothing any
 /// more: in a container whose first process asks nobody, such a process stays. Whoever may not be seen counts as alive.
 pub fn is_alive(pid: i32) -> bool {
-    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH) && !matches!(ProcessStat::read(pid).state, Some('Z' | 'X'))
+    living(pid).is_some()
 }
 
 /// Tells whether the process that wrote a note at `seconds` since 1970 may still do something. A process that began
 /// later has its number by chance: where a container starts anew, numbers come again at once.
 pub fn is_writer_alive(pid: i32, seconds: i64) -> bool {
-    let began = ProcessStat::read(pid).began_seconds();
-    is_alive(pid) && began.is_none_or(|began| began <= seconds + ROUNDING_SECONDS)
+    let has_begun_by_then = |began| began <= seconds + ROUNDING_SECONDS;
+    living(pid).is_some_and(|stat| stat.began_seconds().is_none_or(has_begun_by_then))
+}
+
+/// What the kernel says of a process that may still do something.
+fn living(pid: i32) -> Option<ProcessStat> {
+    if kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
+        return None;
+    }
+    Some(ProcessStat::read(pid)).filter(|stat| !matches!(stat.state, Some('Z' | 'X')))
 }
 
 /// What the kernel says of a process; nothing where it may not be seen.

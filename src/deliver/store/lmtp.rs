@@ -85,8 +85,8 @@ fn begin_note(run: &Run, notes: Option<&Path>, key: &NoteKey) -> Option<Handover
 /// The note of an earlier run that handed the same over and had an answer; what one without an answer leaves open is
 /// logged.
 fn find_taken(run: &Run, notes: Option<&Path>, key: &NoteKey) -> Option<HandoverNote> {
-    let (user, mailbox) = (&run.account.name, run.store.to_string());
     let note = HandoverNote::find(notes?, key)?;
+    let (user, mailbox) = (&run.account.name, run.store.to_string());
     let what = if note.is_taken {
         "an earlier run brought this message, and was killed before it could say so"
     } else {
