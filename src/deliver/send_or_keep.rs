@@ -74,8 +74,8 @@ fn note_kept_back(run: &Run, delivery: &Delivery<'_>, kept_back: &[KeptBack], ou
     }
 }
 
-/// A message that every destination has already. One that came while the first was on its way is counted: nobody reads
-/// it in a mailbox that all is forwarded from. One that came later may have come back, and is kept once.
+/// A message that every destination has already. One of a submission that is on its way just now is counted: nobody
+/// reads it in a mailbox that all is forwarded from. Any other may have come back, and is kept once.
 fn repeat(
     run: &Run,
     delivery: &Delivery<'_>,
@@ -94,7 +94,7 @@ fn repeat(
             outcome
         }
         // It may have come back, and then nobody has it but here.
-        Copies::None if !turn.was_taken && !history::has_it(run, delivery.name()) => {
+        Copies::None if !turn.is_by_alias && !history::has_it(run, delivery.name()) => {
             let kept = keep_message(run, delivery, &why, Over::Overflow)?;
             history::note_kept(run, delivery);
             kept
