@@ -16,7 +16,7 @@ use crate::doctor::rules::aliases::{Aliases, End, Names};
 use crate::doctor::rules::master_cf::{self, PostfixService};
 use crate::doctor::rules::rcpt_check::RESTRICTIONS;
 use crate::doctor::rules::settings::{Settings, parse_blocks};
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::{Check, Finding, dovecot};
 use crate::output::shell::program_command;
 use crate::sys::account;
 use crate::sys::child::{self, Streams};
@@ -75,15 +75,6 @@ const POSTFIX_SETTINGS: [&str; 26] = [
     "virtual_mailbox_base",
     "virtual_mailbox_domains",
     "virtual_mailbox_lock",
-];
-
-const DOVECOT_SETTINGS: [&str; 6] = [
-    "mbox_read_locks",
-    "mbox_write_locks",
-    "mbox_lock_timeout",
-    "mail_location",
-    "mail_driver",
-    "sendmail_path",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +143,7 @@ impl HostFacts {
         let names = limits.iter().map(String::as_str);
         let words: Vec<_> = std::iter::once("-x").chain(names).collect();
         let limits = (!limits.is_empty()).then(|| asker.ask(&["postconf"], &words)).flatten();
-        let dovecot = asker.ask_for_host(&["doveconf"], &DOVECOT_SETTINGS);
+        let dovecot = asker.ask_for_host(&["doveconf"], &dovecot::ASKED);
         let exim = asker.ask_for_host(&["exim4", "exim"], &["-bP", "transports"]);
         let exim_routers = asker.ask_for_host(&["exim4", "exim"], &["-bP", "routers"]);
         let procmail = asker.ask_for_host(&["procmail"], &["-v"]);
@@ -166,7 +157,7 @@ impl HostFacts {
             chosen,
             postfix: postfix.map(|said| Settings::parse(&format!("{said}\n{}", limits.unwrap_or_default()))),
             services,
-            dovecot: dovecot.as_deref().map(Settings::parse),
+            dovecot: dovecot.as_deref().map(dovecot::parse_settings),
             exim: exim.as_deref().map(|said| parse_blocks(said, " transport:")),
             exim_routers: exim_routers.map_or_else(Vec::new, |said| parse_blocks(&said, " router:")),
             procmail,
@@ -189,6 +180,12 @@ impl HostFacts {
         let dirs = self.dirs.clone();
         let scope = DoctorScope::Host;
         Asker { scope, dirs, findings }.ask(names, arguments)
+    }
+
+    /// What Dovecot says of mailboxes. A run for one user asks only when it needs that: there may be thousands.
+    pub fn ask_dovecot(&self) -> Option<Settings> {
+        let ask = || self.ask_programs(&mut Vec::new(), &["doveconf"], &dovecot::ASKED);
+        self.dovecot.clone().or_else(|| Some(dovecot::parse_settings(&ask()?)))
     }
 
     /// What a program prints that is expected to fail, with an empty input; none where it is missing, or not trusted.

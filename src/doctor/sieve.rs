@@ -7,7 +7,7 @@ use crate::config::Location;
 use crate::doctor::facts::{HostFacts, read_text};
 use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::sieve_script::has_redirect;
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::{Check, Finding, dovecot};
 use crate::sys::account::Account;
 
 /// A user's script, below the home directory.
@@ -17,10 +17,10 @@ const HOW: &str = "in dovecot.conf: sendmail_path = /usr/bin/spoolguard sendmail
 
 /// Examines the host's settings; nothing where redirects do not pass the guard.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
-    let Some(dovecot) = &host.dovecot else {
+    let Some(settings) = &host.dovecot else {
         return Vec::new();
     };
-    let command = dovecot.non_empty("sendmail_path").unwrap_or_default();
+    let command = settings.non_empty("sendmail_path").unwrap_or_default();
     let Some(program) = guard_program(command) else {
         return Vec::new();
     };
@@ -37,7 +37,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         );
         found.push(topic.error(what, "transport = \"/usr/sbin/sendmail\""));
     }
-    found.extend(elsewhere(host, dovecot));
+    found.extend(elsewhere(host, settings));
     if found.is_empty() {
         found.push(topic.ok("redirects pass the guard"));
     }
@@ -45,11 +45,8 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
 }
 
 /// What is kept of a redirect goes where Dovecot does not look.
-fn elsewhere(host: &HostFacts, dovecot: &Settings) -> Option<Finding> {
-    let location = dovecot.non_empty("mail_location").unwrap_or_default();
-    let kind = dovecot
-        .non_empty("mail_driver")
-        .or_else(|| Some(location.split_once(':')?.0))?;
+fn elsewhere(host: &HostFacts, settings: &Settings) -> Option<Finding> {
+    let kind = dovecot::find_inbox(settings)?.driver;
     if !matches!(host.config.mailbox.location, Location::Mbox { .. }) || kind == "mbox" {
         return None;
     }
@@ -83,9 +80,7 @@ pub fn of_user(host: &HostFacts, account: &Account) -> Option<Finding> {
     if !has_redirect(&read_text(&path).ok()?) {
         return None;
     }
-    // Asked only for who has such a script: there may be thousands of users.
-    let said = host.ask_programs(&mut Vec::new(), &["doveconf"], &["sendmail_path"])?;
-    let settings = Settings::parse(&said);
+    let settings = host.ask_dovecot()?;
     let topic = Check::Forward.about(path.display());
     if guard_program(settings.non_empty("sendmail_path").unwrap_or_default()).is_some() {
         return Some(topic.ok("its redirects pass the guard"));

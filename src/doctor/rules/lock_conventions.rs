@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::config::LockMethod;
-use crate::doctor::rules::settings::Settings;
+use crate::doctor::rules::dovecot;
+use crate::doctor::rules::settings::{Settings, parse_seconds};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockConvention {
@@ -88,19 +89,17 @@ fn of_postfix(
 
 /// Dovecot, which takes them as they are written; nothing where its mail is in no mbox.
 pub fn dovecot_convention(settings: &Settings) -> Option<LockConvention> {
-    settings.get("mbox_write_locks")?;
-    let place = settings.get("mail_location").unwrap_or_default();
-    // 2.4 says it with a setting of its own.
-    let driver = settings.non_empty("mail_driver");
-    let driver = driver.or_else(|| place.split_once(':').map(|(driver, _)| driver));
-    if driver.is_some_and(|driver| driver != "mbox") {
+    let words = |name| Some(dovecot::mbox_setting(settings, name)?.split([',', ' ']));
+    let writing = words("write_locks")?;
+    if dovecot::find_inbox(settings).is_some_and(|inbox| inbox.driver != "mbox") {
         return None;
     }
+    let timeout = dovecot::mbox_setting(settings, "lock_timeout").and_then(parse_seconds);
     Some(LockConvention {
         program: "Dovecot",
-        writing: locks(settings.words("mbox_write_locks")),
-        reading: Some(locks(settings.words("mbox_read_locks"))),
-        waits_seconds: Some(settings.parse_seconds("mbox_lock_timeout").unwrap_or(300)),
+        writing: locks(writing),
+        reading: Some(words("read_locks").map_or_else(Vec::new, locks)),
+        waits_seconds: Some(timeout.unwrap_or(300)),
         set_by: "say mbox_write_locks = dotlock fcntl in Dovecot's configuration, then: doveadm reload",
         known_from: "",
     })

@@ -5,6 +5,7 @@
 pub mod alias_targets;
 pub mod aliases;
 pub mod dot_forward;
+pub mod dovecot;
 pub mod filter_file;
 pub mod growth;
 pub mod guard_line;

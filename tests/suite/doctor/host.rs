@@ -411,6 +411,54 @@ fn kept_mail_in_a_mailbox_that_the_user_does_not_read_is_told() {
 }
 
 #[test]
+fn a_mailbox_that_dovecot_does_not_read_is_told() {
+    let scratch = host();
+    guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
+    let maildir = format!("location = \"maildir:{}/Maildir\"", scratch.path("home").display());
+    let lmtp = "location = \"lmtp:/run/dovecot/lmtp\"";
+    for (said, reads, remedy) in [
+        (
+            "mail_location = maildir:~/Maildir",
+            "Maildir (Dovecot)",
+            maildir.as_str(),
+        ),
+        // What 2.4 says, where nothing but the driver is set.
+        (
+            "mail_driver = maildir\nmail_path = \nmaildir {\n  mail_path = %{home}/Maildir\n}",
+            "Maildir (Dovecot)",
+            &maildir,
+        ),
+        ("mail_location = mdbox:~/mdbox", "mdbox (Dovecot)", lmtp),
+    ] {
+        program(&scratch, "doveconf", &format!("echo '{said}'"));
+        // Root asks each user by a run of its own; users ask for themselves.
+        for found in [own_findings(&scratch), host_findings(&scratch)] {
+            let wrong = one(&found, "mailbox", "error", reads);
+            assert!(wrong.remedy.as_deref().unwrap().contains(remedy), "{wrong:?}");
+        }
+    }
+    let inbox = scratch.mailbox().display().to_string();
+    program(
+        &scratch,
+        "doveconf",
+        &format!("echo 'mail_location = mbox:~/mail:INBOX={inbox}'"),
+    );
+    assert_eq!(bad(&own_findings(&scratch), "mailbox"), []);
+}
+
+#[test]
+fn the_locks_of_dovecot_2_4_are_read_where_it_says_them() {
+    let scratch = host();
+    program(
+        &scratch,
+        "doveconf",
+        "echo 'mbox_read_locks = \nmbox_write_locks = \nmbox_lock_timeout = 5 mins\nmail_driver = mbox\n\
+         mbox {\n  read_locks = fcntl\n  write_locks = dotlock fcntl\n}'",
+    );
+    one(&host_findings(&scratch), "locks", "ok", "it takes dotlock, then fcntl");
+}
+
+#[test]
 fn postfixs_limits_are_held_against_mailboxes_and_quotas() {
     let scratch = host().set("quota.limit", "\"1M\"");
     fs::write(scratch.mailbox(), vec![b'x'; 5000]).unwrap();
