@@ -36,7 +36,32 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         found.push(finding.remedy(new_alias(host, "postmaster: root")));
     }
     found.extend(host.alias_files.iter().filter_map(|path| stale(host, path)));
+    // Told with the administrator, where that is root.
+    if !host.find_ends(admin).contains(&End::User(ROOT.to_owned())) {
+        let command = host
+            .postfix
+            .as_ref()
+            .and_then(|postfix| postfix.non_empty("mailbox_command"));
+        found.extend(command.and_then(|command| root_commands(host, &format!("mailbox_command ({command})"))));
+    }
     found
+}
+
+/// Mail that a command of Postfix's delivers for root lands with somebody else.
+pub fn root_commands(host: &HostFacts, command: &str) -> Option<Finding> {
+    let privs = command_user(host)?;
+    let is_roots = host.find_ends(ROOT).contains(&End::User(ROOT.to_owned()));
+    let what = format!("Postfix runs {command} as {privs}: it lies in the mailbox of {privs}, where nobody looks");
+    let remedy = new_alias(host, "root: SOMEBODY");
+    is_roots.then(|| Check::MailSystem.about("mail for root").error(what, remedy))
+}
+
+const ROOT: &str = "root";
+
+/// Whom Postfix runs commands as that stand for root's mail (postconf(5), default_privs).
+fn command_user(host: &HostFacts) -> Option<&str> {
+    let postfix = host.postfix.as_ref()?;
+    Some(postfix.non_empty("default_privs").unwrap_or("nobody"))
 }
 
 fn one(host: &HostFacts, admin: &str) -> Vec<Finding> {
@@ -118,8 +143,8 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
 /// command delivers for root lands in the mailbox of that user.
 fn runs_as_another(host: &HostFacts, name: &str) -> Option<(String, String)> {
     let postfix = host.postfix.as_ref()?;
-    let command = postfix.non_empty("mailbox_command").filter(|_| name == "root")?;
-    let privs = postfix.non_empty("default_privs").unwrap_or("nobody");
+    let command = postfix.non_empty("mailbox_command").filter(|_| name == ROOT)?;
+    let privs = command_user(host)?;
     let what = format!(
         "it is root, whose mail Postfix hands to mailbox_command ({command}) as {privs}: it does not reach root"
     );

@@ -48,7 +48,7 @@ const ALIASES_FILE: &str = "/etc/aliases";
 /// The kinds of tables that are made from a text file of the same name.
 pub const TEXT_TABLES: [&str; 7] = ["hash", "texthash", "btree", "cdb", "dbm", "lmdb", "sdbm"];
 
-const POSTFIX_SETTINGS: [&str; 26] = [
+const POSTFIX_SETTINGS: [&str; 27] = [
     "alias_maps",
     "allow_mail_to_commands",
     "authorized_submit_users",
@@ -58,6 +58,7 @@ const POSTFIX_SETTINGS: [&str; 26] = [
     "deliver_lock_delay",
     "forward_path",
     "home_mailbox",
+    "local_command_shell",
     "local_transport",
     "mailbox_command",
     "mailbox_command_maps",

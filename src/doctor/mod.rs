@@ -10,6 +10,7 @@ mod alias_forwards;
 mod alias_places;
 mod facts;
 mod filesystem;
+mod hook_programs;
 mod lmtp;
 mod lock_holders;
 mod log;
@@ -135,6 +136,7 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
         return Ok(found);
     }
     found.extend(programs::examine(&host));
+    found.extend(hook_programs::examine(&host));
     found.extend(spool::examine(&host));
     found.extend(lock_holders::examine(&host));
     found.extend(users::user_database());

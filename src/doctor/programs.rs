@@ -14,7 +14,7 @@ use crate::doctor::rules::{Check, Finding, lock_conflicts, mta_commands, procmai
 use crate::spool::directory;
 use crate::sys::deadline;
 
-const PROCMAILRC: &str = "/etc/procmailrc";
+pub const PROCMAILRC: &str = "/etc/procmailrc";
 
 pub const SMTPD_CONFIGURATION: &str = "/etc/smtpd.conf";
 

@@ -138,9 +138,10 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
         .or(others.first())?;
     let what = format!("users' runs take the {lock} lock alone, and cannot make a first mailbox: {so}");
     // It refuses to run setgid to root's group, and such a group lets nobody in who may not write to the directory.
-    let setgid = match stat.gid() == 0 || mode & 0o020 == 0 {
-        true => String::new(),
-        false => format!("install spoolguard setgid {group}, or "),
+    let setgid = match (stat.gid(), mode & 0o020) {
+        (0, _) => String::new(),
+        (_, 0) => format!("chmod g+w {}, with spoolguard setgid {group}; or ", quote_path(dir)),
+        (_, _) => format!("install spoolguard setgid {group}, or "),
     };
     Some(topic.warning(
         what,

@@ -107,7 +107,9 @@ fn item(part: &str) -> Option<AliasTarget> {
     } else if bare.starts_with(['/', '~']) {
         AliasTarget::File(bare.to_owned())
     } else {
-        AliasTarget::Address(bare.to_owned())
+        // `Bob <bob@example.net>` is an address, too (RFC 5322 section 3.4).
+        let inner = bare.strip_suffix('>').and_then(|rest| rest.split_once('<'));
+        AliasTarget::Address(inner.map_or(bare, |(_, address)| address).to_owned())
     })
 }
 
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_line_is_split_at_commas_outside_quotes() {
-        let text = "# mine\n\"|/usr/bin/spoolguard forward b@b.test, c@c.test\", \\a\nb@b.test,/home/a/mbox\n|\"cat x\"\n:include:/x\n|cat y\n";
+        let text = "# mine\n\"|/usr/bin/spoolguard forward b@b.test, c@c.test\", \\a\nb@b.test,/home/a/mbox\n|\"cat x\"\n:include:/x\n|cat y\nB B <b@b.test>\n";
         let found: Vec<_> = of_forward(text)
             .into_iter()
             .map(|placed| (placed.line, placed.item))
@@ -139,6 +141,7 @@ mod tests {
                 (4, command("cat x", Quoted::Yes)),
                 (5, AliasTarget::Include("/x".to_owned())),
                 (6, command("cat y", Quoted::No)),
+                (7, AliasTarget::Address("b@b.test".to_owned())),
             ]
         );
     }

@@ -90,10 +90,52 @@ fn one(here: &CheckSubject, placed: &PlacedTarget, around: Around, site: &Site<'
             "Postfix also delivers a local copy beside spoolguard, and one more at each try",
             "take it away, and write --keep behind forward",
         )],
-        AliasTarget::Address(address) => unguarded(here, address, around, site).into_iter().collect(),
+        AliasTarget::Address(text) => match find_slip(text) {
+            Some(slip) => vec![misread(here, text, slip)],
+            None => unguarded(here, text, around, site).into_iter().collect(),
+        },
         // What it includes is judged as a file of its own.
         AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => Vec::new(),
     }
+}
+
+/// What keeps an MTA from reading an item as its writer means it; none where it is an address.
+fn find_slip(text: &str) -> Option<&'static str> {
+    const BYTE_ORDER_MARK: char = '\u{feff}';
+    let quotes = text.matches('"').count();
+    if text.starts_with(BYTE_ORDER_MARK) {
+        Some("the file begins with a byte order mark")
+    } else if text.contains(CURLY_QUOTES) || text.starts_with(['\'', '`']) {
+        Some("only straight double quotes (\") count")
+    } else if text.starts_with("\"|") && quotes % 2 == 1 {
+        Some("the closing quote is missing")
+    } else if text.starts_with("\"|") {
+        Some("something stands behind the closing quote")
+    } else if text.split_ascii_whitespace().any(|word| word.starts_with(['#', '|'])) {
+        Some("a comment has a line of its own, and a command stands between quotes")
+    } else {
+        None
+    }
+}
+
+const CURLY_QUOTES: [char; 8] = ['“', '”', '„', '‘', '’', '‚', '«', '»'];
+
+/// An item of which MTAs make other addresses than its writer means, or none.
+fn misread(here: &CheckSubject, text: &str, slip: &str) -> Finding {
+    let what = format!("MTAs take this line for other addresses, and mail is bounced or lies elsewhere: {slip}");
+    let is_quote = |c: char| c == '"' || c == '\'' || c == '`' || CURLY_QUOTES.contains(&c);
+    let begin = text.find(|c: char| c.is_ascii() && !is_quote(c)).unwrap_or_default();
+    let bare = text.get(begin..).unwrap_or_default();
+    let meant = bare
+        .split(|c| is_quote(c) || c == '#')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    let remedy = match meant.strip_prefix('|') {
+        Some(command) => format!("write \"|{}\", and nothing else on the line", command.trim()),
+        None => format!("write {meant}, and nothing else on the line"),
+    };
+    here.error(what, remedy)
 }
 
 /// A plain forward: mail that leaves the host without anything that ends a loop, or learns that the address is dead.
@@ -185,6 +227,52 @@ mod tests {
                 .map(|found| (found.level, found.finding.as_str()))
                 .collect();
             assert_eq!(found, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_mtas_misread_is_told_with_its_slip() {
+        let command = "/usr/bin/spoolguard forward b@b.test";
+        let remedy = format!("write \"|{command}\", and nothing else on the line");
+        for (text, slip) in [
+            (format!("\u{feff}\"|{command}\"\n"), "byte order mark"),
+            (format!("“|{command}”\n"), "straight double quotes"),
+            (format!("'|{command}'\n"), "straight double quotes"),
+            (format!("\"|{command}\n"), "closing quote is missing"),
+            (format!("\"|{command}\" # to b\n"), "behind the closing quote"),
+        ] {
+            let site = Site {
+                is_here: &|_| false,
+                reads_filters: None,
+            };
+            let found = judge_forward_file("f", &text, &site);
+            let [only] = found.as_slice() else {
+                panic!("{text}: {found:?}");
+            };
+            assert_eq!(only.level, Level::Error, "{text}");
+            assert!(only.finding.contains(slip), "{text}: {}", only.finding);
+            assert_eq!(only.remedy.as_deref(), Some(remedy.as_str()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stands_around_an_address_is_no_part_of_it() {
+        for (text, want) in [
+            ("b@b.test # mine\n", "write b@b.test, and nothing else on the line"),
+            ("\u{feff}b@b.test\n", "write b@b.test, and nothing else on the line"),
+            ("Bob <b@b.test>\n", "write \"|/usr/bin/spoolguard forward b@b.test\""),
+            (
+                "b@b.test c@c.test\n",
+                "write \"|/usr/bin/spoolguard forward b@b.test c@c.test\"",
+            ),
+        ] {
+            let site = Site {
+                is_here: &|_| false,
+                reads_filters: None,
+            };
+            let found = judge_forward_file("f", text, &site);
+            let remedies: Vec<_> = found.iter().filter_map(|found| found.remedy.as_deref()).collect();
+            assert_eq!(remedies, [want], "{text}");
         }
     }
 

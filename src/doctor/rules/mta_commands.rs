@@ -12,7 +12,7 @@ pub fn judge_postfix(settings: &Settings) -> Vec<Finding> {
         Some(hook) => mailbox_command(hook, settings),
         None => plain_command(command).into_iter().collect(),
     };
-    found.extend(allowed_commands(settings, hook.is_some()));
+    found.extend(allowed_commands(settings));
     if settings.get("forward_path") == Some("") {
         found.push(
             Check::MailSystem
@@ -23,7 +23,7 @@ pub fn judge_postfix(settings: &Settings) -> Vec<Finding> {
     found
 }
 
-const MAILBOX_COMMAND: &str = "Postfix's mailbox_command";
+pub const MAILBOX_COMMAND: &str = "Postfix's mailbox_command";
 
 fn mailbox_command(hook: &Hook, settings: &Settings) -> Vec<Finding> {
     let topic = Check::MailSystem.about(MAILBOX_COMMAND);
@@ -84,16 +84,23 @@ fn must_allow(settings: &Settings, place: &str) -> Option<String> {
     )))
 }
 
-fn allowed_commands(settings: &Settings, runs_guard: bool) -> Option<Finding> {
+fn allowed_commands(settings: &Settings) -> Option<Finding> {
     let topic = Check::MailSystem.about("Postfix's allow_mail_to_commands");
     settings.get("allow_mail_to_commands")?;
-    let what = "no command in a .forward is run, and such mail is bounced";
     Some(match must_allow(settings, "forward") {
         None => topic.ok("commands in a .forward are run"),
-        // Where Postfix runs us itself, nobody needs that.
-        Some(remedy) if runs_guard => topic.warning(what, remedy),
-        Some(remedy) => topic.error(what, remedy),
+        // Who has one is told with the file.
+        Some(remedy) => topic.warning(FORWARD_COMMANDS, remedy),
     })
+}
+
+const FORWARD_COMMANDS: &str = "no command in a .forward is run, and such mail is bounced";
+
+/// Whether Postfix runs the command of this `.forward`.
+pub fn judge_forward_command(settings: &Settings, file: &str) -> Option<Finding> {
+    let remedy = must_allow(settings, "forward")?;
+    let what = format!("allow_mail_to_commands does not name forward: {FORWARD_COMMANDS}");
+    Some(Check::Forward.about(file).error(what, remedy))
 }
 
 /// Whether Postfix runs a command that stands in a file which is included by an alias or a `.forward` (local(8)).
@@ -113,14 +120,16 @@ pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Findi
         found.push(topic.error(what, postconf_command("allow_mail_to_commands = alias, forward")));
     } else if hook.job != GuardJob::Other("return".to_owned()) && hook.alias.is_none() {
         // Those are meant for aliases, and have nothing of a user's.
-        let what = "it runs spoolguard as the MTA's own user, and not as the user whose mail it is";
+        let privs = settings.non_empty("default_privs").unwrap_or("nobody");
+        let what =
+            format!("Postfix runs it as {privs}: what is kept lies in the mailbox of {privs}, where nobody looks");
         let remedy = match &hook.job {
-            GuardJob::Forward(to) => format!("write: spoolguard forward --as {alias} {}", to.join(" ")),
+            GuardJob::Forward(to) => format!("write \"|/usr/bin/spoolguard forward --as {alias} {}\"", to.join(" ")),
             GuardJob::Deliver | GuardJob::Filter | GuardJob::Other(_) | GuardJob::Nothing => {
                 "put the command into that user's .forward, and take it out of the aliases".to_owned()
             }
         };
-        found.push(topic.warning(what, remedy));
+        found.push(topic.error(what, remedy));
     }
     found
 }
@@ -189,7 +198,7 @@ fn exim_pipe(settings: &Settings) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{alias_command, exim_alias, judge_exim, judge_included_file, judge_postfix};
+    use super::{alias_command, exim_alias, judge_exim, judge_forward_command, judge_included_file, judge_postfix};
     use crate::doctor::rules::guard_line::guard_of;
     use crate::doctor::rules::settings::{Settings, parse_blocks};
     use crate::doctor::rules::{Finding, Level};
@@ -235,10 +244,6 @@ mod tests {
             ),
             (
                 "allow_mail_to_commands = alias",
-                Some((Level::Error, "no command in a .forward is run")),
-            ),
-            (
-                "allow_mail_to_commands = alias\nmailbox_command = /usr/bin/spoolguard deliver",
                 Some((Level::Warning, "no command in a .forward is run")),
             ),
             (
@@ -279,12 +284,14 @@ mod tests {
             "allow_mail_to_commands = alias, forward",
         );
         assert_eq!(alias(closed, bare), Some(Level::Error));
-        assert_eq!(alias(open, bare), Some(Level::Warning));
+        assert_eq!(alias(open, bare), Some(Level::Error));
         assert_eq!(alias(closed, named), Some(Level::Error));
         assert_eq!(alias(open, named), None);
         assert!(judge_included_file(&settings("allow_mail_to_commands = alias, forward"), "f").is_some());
         assert!(judge_included_file(&settings("allow_mail_to_commands = alias, forward, include"), "f").is_none());
         assert!(judge_included_file(&settings(""), "f").is_none());
+        assert!(judge_forward_command(&settings("allow_mail_to_commands = alias"), "f").is_some());
+        assert!(judge_forward_command(&settings(open), "f").is_none());
     }
 
     #[test]

@@ -88,7 +88,13 @@ pub fn parse_mailq(text: &str) -> Vec<QueuedMessage> {
 /// What spoolguard said, in a reason that an MTA tells; none where it is not about spoolguard.
 pub fn of_ours(reason: &str) -> Option<String> {
     let at = reason.find("spoolguard")?;
-    let from_ours = reason.get(at..)?.strip_prefix("spoolguard: ").unwrap_or(reason);
+    // Behind a slash it is the name of a program that could not be started.
+    let is_ours = reason.get(..at).is_some_and(|before| !before.ends_with('/'));
+    let from_ours = reason
+        .get(at..)?
+        .strip_prefix("spoolguard: ")
+        .filter(|_| is_ours)
+        .unwrap_or(reason);
     Some(from_ours.trim().chars().take(REASON_CHARACTERS).collect())
 }
 
@@ -162,7 +168,7 @@ fn age(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{judge, parse_exim_queue, parse_mailq, parse_postfix_queue};
+    use super::{judge, of_ours, parse_exim_queue, parse_mailq, parse_postfix_queue};
     use crate::doctor::rules::Level;
 
     /// As Postfix 3.7 printed it.
@@ -186,6 +192,8 @@ mod tests {
                  unexpected argument '--kepp' found"
             )]
         );
+        let program = "local: fatal: execvp /usr/local/bin/spoolguard: No such file or directory";
+        assert_eq!(of_ours(program).as_deref(), Some(program));
         let other_reasons = POSTFIX.replace("spoolguard", "procmail");
         let found = judge(
             "Postfix's queue",

@@ -5,23 +5,20 @@ mod admin;
 pub mod mail_files;
 mod mailbox;
 
-use std::path::Path;
-
 use crate::config::Config;
 use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::deliver::forward::destinations::find_suspended;
 use crate::deliver::headers::moment_text;
 use crate::doctor::facts::HostFacts;
-use crate::doctor::rules::guard_line::{Hook, guard_of};
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::guard_line::guard_of;
+use crate::doctor::rules::{Check, Finding, mta_commands};
 use crate::doctor::user::mail_files::{FORWARD, MailHandling, PROCMAILRC, read_files};
-use crate::doctor::{mail_location, postfix_access, sendmail_host, sieve, state_directory, submission, tokens};
+use crate::doctor::{
+    admin as host_admin, hook_programs, mail_location, postfix_access, sendmail_host, sieve, state_directory,
+    submission, tokens,
+};
 use crate::output::shell::{program_command, quote_word};
 use crate::sys::account::Account;
-use crate::sys::{child, self_exec};
-
-/// Where mail systems look for a program that is named without its directory (MTA-made environments have no other).
-const MAIL_SYSTEMS_PATH: [&str; 2] = ["/usr/bin", "/bin"];
 
 /// Examines the mailbox of a virtual user, for whom a transport of the MTA's runs spoolguard, and no file.
 pub fn examine_mailbox(host: &HostFacts, account: &Account) -> Finding {
@@ -33,14 +30,28 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
     let mut found = Vec::new();
     let config = configuration(host, account, &mut found);
     let handling = read_files(host, account, &config, &mut found);
-    found.extend(
-        handling
-            .hooks
-            .iter()
-            .filter_map(|(path, hook)| missing_program(path, hook)),
-    );
+    for (path, hook) in &handling.hooks {
+        let is_procmailrc = path.ends_with(PROCMAILRC);
+        let check = if is_procmailrc {
+            Check::Procmailrc
+        } else {
+            Check::Forward
+        };
+        found.extend(hook_programs::examine_hook(&check.about(path.display()), hook));
+        if path.ends_with(FORWARD)
+            && let Some(postfix) = &host.postfix
+        {
+            found.extend(mta_commands::judge_forward_command(
+                postfix,
+                &path.display().to_string(),
+            ));
+        }
+    }
     if handling.hooks.iter().any(|(path, _)| !path.ends_with(PROCMAILRC)) {
         found.extend(sendmail_host::examine_shell(host, account));
+    }
+    if account.uid == 0 && !handling.hooks.is_empty() {
+        found.extend(host_admin::root_commands(host, "its command"));
     }
     let of_postfix = host.postfix.as_ref().and_then(|postfix| postfix.get("mailbox_command"));
     if !handling.hooks.is_empty() || of_postfix.is_some_and(|command| guard_of(command).is_some()) {
@@ -91,7 +102,7 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
                     .about(format!("configuration of {}", account.name))
                     .error(
                         format!("{e}: this user's mail stays in the MTA's queue"),
-                        format!("fix it, then: {} config check", program_command()),
+                        format!("fix it, then, as {}: {} config check", account.name, program_command()),
                     ),
             );
             host.config.clone()
@@ -108,26 +119,4 @@ fn suspended(config: &Config, account: &Account) -> Option<Finding> {
     let topic = Check::Forward.about(format!("forwards of {}", account.name));
     let remedy = format!("{} status --user {}", program_command(), quote_word(&account.name));
     (!suspended.is_empty()).then(|| topic.warning(what, remedy))
-}
-
-fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
-    let is_there = if hook.program.starts_with('/') {
-        child::is_program(Path::new(&hook.program))
-    } else {
-        MAIL_SYSTEMS_PATH
-            .iter()
-            .any(|dir| child::is_program(&Path::new(dir).join(&hook.program)))
-    };
-    let check = if path.ends_with(FORWARD) {
-        Check::Forward
-    } else {
-        Check::Procmailrc
-    };
-    (!is_there).then(|| {
-        let what = format!("there is no program {}: mail is bounced or waits", hook.program);
-        check.about(path.display()).error(
-            what,
-            format!("install it there, or name {}", self_exec::own_path().display()),
-        )
-    })
 }

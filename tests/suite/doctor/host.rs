@@ -12,7 +12,7 @@ use spoolguard::mailbox::lock::kernel::lock_fcntl;
 use crate::doctor::scene::{
     bad, doctor, findings, guarded_home, host, host_findings, one, own_findings, postfix, program,
 };
-use crate::support::{Scratch, is_root, skip, user_name};
+use crate::support::{PROGRAM, Scratch, is_root, skip, user_name};
 
 /// What Debian's Dovecot says, and its procmail, which does so on standard error.
 const DOVECONF: &str =
@@ -384,6 +384,58 @@ fn an_administrator_whose_mail_runs_as_nobody_is_told() {
 }
 
 #[test]
+fn roots_own_mail_that_runs_as_nobody_is_told() {
+    let scratch = host().set("admin", "\"daemon@a.test\"");
+    let settings = "mailbox_command = /usr/bin/procmail\ndefault_privs = nobody";
+    fs::write(scratch.path("aliases"), "postmaster: daemon\n").unwrap();
+    postfix(&scratch, settings);
+    let found = host_findings(&scratch);
+    let wrong = one(&found, "mail-system", "error", "it lies in the mailbox of nobody");
+    assert!(wrong.remedy.as_deref().unwrap().contains("root: SOMEBODY"));
+    fs::write(scratch.path("aliases"), "postmaster: daemon\nroot: daemon\n").unwrap();
+    assert_eq!(bad(&host_findings(&scratch), "mail-system"), []);
+}
+
+#[test]
+fn a_command_of_postfixs_that_nobody_can_start_is_told() {
+    let scratch = host();
+    fs::write(scratch.path("aliases"), "postmaster: daemon\nroot: daemon\n").unwrap();
+    for setting in [
+        "mailbox_command = /no/such/spoolguard deliver",
+        "local_command_shell = /no/such/smrsh -c",
+    ] {
+        postfix(&scratch, setting);
+        let found = host_findings(&scratch);
+        one(&found, "mail-system", "error", "there is no program /no/such/");
+    }
+    postfix(
+        &scratch,
+        &format!("mailbox_command = {PROGRAM} deliver\nlocal_command_shell = /bin/sh -c"),
+    );
+    let found = host_findings(&scratch);
+    assert!(
+        !bad(&found, "mail-system")
+            .iter()
+            .any(|(_, _, what)| what.contains("no program"))
+    );
+}
+
+#[test]
+fn a_forward_whose_commands_postfix_forbids_is_told() {
+    let scratch = host();
+    guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
+    postfix(&scratch, "allow_mail_to_commands = alias");
+    one(
+        &own_findings(&scratch),
+        "forward",
+        "error",
+        "no command in a .forward is run",
+    );
+    postfix(&scratch, "allow_mail_to_commands = alias, forward");
+    assert_eq!(bad(&own_findings(&scratch), "forward"), []);
+}
+
+#[test]
 fn kept_mail_in_a_mailbox_that_the_user_does_not_read_is_told() {
     let scratch = host();
     guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
@@ -495,7 +547,7 @@ fn postfixs_limits_are_held_against_mailboxes_and_quotas() {
     one(
         &host_findings(&scratch),
         "mail-system",
-        "error",
+        "warning",
         "no command in a .forward is run",
     );
 }
@@ -759,7 +811,7 @@ fn what_srs_lacks_is_told_and_what_it_has_is_ok() {
     fs::set_permissions(&secrets, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(
         scratch.path("aliases"),
-        "postmaster: root\nsrs0: \"|/usr/bin/spoolguard return\"\nsrs1: \"|/usr/bin/spoolguard return\"\n",
+        format!("postmaster: root\nsrs0: \"|{PROGRAM} return\"\nsrs1: \"|{PROGRAM} return\"\n"),
     )
     .unwrap();
     postfix(&scratch, "recipient_delimiter = +");

@@ -151,6 +151,7 @@ fn a_file_that_a_forward_includes_is_read() {
     );
     assert_eq!(plain.subject, list.display().to_string());
     guarded_home(&scratch, "list", "\"|SPOOLGUARD forward b@b.test\"\n");
+    fs::write(scratch.path("aliases"), "postmaster: root\nroot: daemon\n").unwrap();
     postfix(&scratch, "allow_mail_to_commands = alias, forward");
     one(
         &own_findings(&scratch),

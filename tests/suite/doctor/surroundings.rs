@@ -482,7 +482,7 @@ fn a_guarded_alias_needs_a_place_of_its_runners() {
     let mut scratch = host();
     let place = scratch.path("place");
     scratch.change("aliases.dir", &format!("{:?}", place.display().to_string()));
-    let line = "postmaster: root\nsales: \"|/usr/bin/spoolguard forward --as sales b@b.test\"\n";
+    let line = format!("postmaster: root\nsales: \"|{PROGRAM} forward --as sales b@b.test\"\n");
     fs::write(scratch.path("aliases"), line).unwrap();
     postfix(&scratch, "");
     let found = host_findings(&scratch);
