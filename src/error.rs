@@ -85,6 +85,9 @@ pub enum Retry {
 /// `ELOOP` (errno(3)), whose kind has no stable name: links that lead to each other stay so until somebody mends them.
 const LINK_LOOP: i32 = 40;
 
+/// What lets a file grow that the MTA's limits hold down.
+const FILE_SIZE_LIMIT: &str = "raise the file size limit that its MTA sets (Postfix's mailbox_size_limit; ulimit -f)";
+
 /// The facts of one failure.
 #[derive(Debug)]
 pub struct Error {
@@ -151,8 +154,11 @@ impl Error {
         } else {
             Retry::MayPass
         };
+        // The limit of the process (setrlimit(2)): a file system's own is beyond every mailbox.
+        let hint = (kind == Kind::FileTooLarge).then(|| FILE_SIZE_LIMIT.to_owned());
         Self {
             outlook,
+            hint,
             // What the system said is its number; what Rust said is a kind and words.
             source: Some(Box::new(match source.raw_os_error() {
                 Some(number) => io::Error::from_raw_os_error(number),

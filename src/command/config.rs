@@ -1,6 +1,8 @@
 //! `spoolguard config check` shows every mistake with its line; `config show` shows every key with its source.
 
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::cli::Everywhere;
 use crate::cli::config::ConfigCommand;
@@ -67,6 +69,13 @@ fn checked(loaded: &Loaded) -> (String, Status) {
         [] => "no configuration file; using defaults\n".to_owned(),
         files => format!("{}: OK\n", make_visible(&files.join(", "))),
     };
+    let closed = loaded.layers.iter().filter(|layer| is_closed_to_users(&layer.path));
+    for layer in closed {
+        let path = make_visible(&layer.path.display().to_string());
+        text.push_str(&format!(
+            "warning: users cannot read {path}, and their mail waits: chmod a+r {path}\n"
+        ));
+    }
     for name in nobodys_limits(loaded) {
         text.push_str(&format!("warning: {}\n", make_visible(&name)));
     }
@@ -82,6 +91,13 @@ fn checked(loaded: &Loaded) -> (String, Status) {
     let more = "doctor checks more: locks, modes, and how the MTA runs spoolguard";
     text.push_str(&format!("{} {more}\n", shell::program_command()));
     (text, status)
+}
+
+/// Tells whether root reads what deliveries cannot, which run as users.
+fn is_closed_to_users(path: &Path) -> bool {
+    let lets_others = |path: &Path, bit| path.metadata().is_ok_and(|stat| stat.permissions().mode() & bit != 0);
+    let dirs = path.ancestors().skip(1);
+    account::is_root() && !(lets_others(path, 0o004) && dirs.into_iter().all(|dir| lets_others(dir, 0o001)))
 }
 
 /// The limits of users and groups that the host does not know: a misspelt name has the general limit. Where the

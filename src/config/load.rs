@@ -236,27 +236,43 @@ fn open(path: &Path) -> io::Result<File> {
 fn read_if_there(path: &Path, owners: &[u32]) -> Result<Option<String>, Error> {
     match open(path) {
         // The file is missing, or the home is.
+        // A link to nothing is somebody's configuration that is away: the defaults might put mail elsewhere.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            Err(unreadable(path, &e).hint("it is a symbolic link: make the file that it names, or remove it"))
+        }
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         file => read(path, file, owners).map(Some),
     }
 }
 
+fn unreadable(path: &Path, cause: &io::Error) -> Error {
+    let error = Error::io("read configuration", path, cause).class(Category::Configuration);
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied => error.hint(format!(
+            "chmod a+r {}: deliveries read it as the user whose mail it is",
+            path.display()
+        )),
+        _ => error,
+    }
+}
+
 fn read(path: &Path, file: io::Result<File>, owners: &[u32]) -> Result<String, Error> {
-    let cannot_read = |e| Error::io("read configuration", path, &e).class(Category::Configuration);
+    let cannot_read = |e| unreadable(path, &e);
     let file = file.map_err(cannot_read)?;
     let stat = file.metadata().map_err(cannot_read)?;
     trust::refuse_others_file(path, &stat, owners)?;
     // Read in one piece, and its end in another: with no room to spare it would come in pieces of 32 bytes.
-    let mut text = String::with_capacity(usize::try_from(stat.len().min(LARGEST_BYTES)).unwrap_or(0) + 64);
-    let bytes = file
-        .take(LARGEST_BYTES)
-        .read_to_string(&mut text)
-        .map_err(cannot_read)?;
-    match bytes as u64 {
-        // A device has no end, and a run that takes all memory is killed.
-        LARGEST_BYTES => Err(cannot_read(io::Error::other("it is too large to be one"))),
-        _ => Ok(text),
+    let mut bytes = Vec::with_capacity(usize::try_from(stat.len().min(LARGEST_BYTES)).unwrap_or(0) + 64);
+    let count = file.take(LARGEST_BYTES).read_to_end(&mut bytes).map_err(cannot_read)?;
+    // A device has no end, and a run that takes all memory is killed.
+    if count as u64 == LARGEST_BYTES {
+        return Err(cannot_read(io::Error::other("it is too large to be one")));
     }
+    String::from_utf8(bytes).map_err(|e| {
+        let good = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        cannot_read(io::Error::other(format!("line {line} is not UTF-8")))
+    })
 }
 
 fn parse(path: &Path, text: &str) -> Result<Config, Error> {

@@ -362,6 +362,10 @@ pub fn too_little_space(path: &Path, free_bytes: u64, min_free_bytes: u64) -> Er
         Category::SystemFull,
         "append to",
         path.display(),
-        format_args!("{free_bytes} bytes are free, and min_free asks for {min_free_bytes} beside the message"),
+        format_args!(
+            "{} MiB are free, and min_free asks for {} MiB beside the message",
+            free_bytes >> 20,
+            min_free_bytes >> 20
+        ),
     )
 }

@@ -141,13 +141,9 @@ fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<F
             return Ok(file);
         }
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            let user = path.file_name().unwrap_or_default().to_string_lossy();
             return Err(Error::io("create mailbox", path, &e)
                 .class(Category::Mailbox)
-                .hint(format!(
-                    "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or install spoolguard setgid mail (spoolguard-deliver(1), SETGID)",
-                    path.display()
-                )));
+                .hint(how_to_create(path)));
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(no_directory(path)),
         Err(e) => return Err(Error::io("create mailbox", path, &e)),
@@ -160,6 +156,23 @@ fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<F
     file.set_permissions(std::fs::Permissions::from_mode(mode))
         .map_err(|e| Error::io("set the mode of", path, &e))?;
     Ok(file)
+}
+
+/// Says how a mailbox is made in a directory where its user may make none.
+fn how_to_create(path: &Path) -> String {
+    let dir = parent_of(path);
+    let user = path.file_name().unwrap_or_default().to_string_lossy();
+    let for_all = match dir.metadata().is_ok_and(|stat| stat.mode() & 0o020 == 0) {
+        true => format!(
+            "chmod g+w {}, for a spoolguard that is setgid to its group",
+            dir.display()
+        ),
+        false => "install spoolguard setgid mail".to_owned(),
+    };
+    format!(
+        "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or {for_all} (spoolguard-deliver(1), SETGID)",
+        path.display()
+    )
 }
 
 /// Refuses what is no mailbox: one that is linked elsewhere too, special files, programs, somebody else's.

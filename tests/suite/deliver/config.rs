@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::support::{ORDINARY, Run, Scratch, messages, skip, user_name};
+use crate::support::{ORDINARY, Run, Scratch, is_root, messages, skip, user_name};
 
 /// Everything that the documentation names, with the values it gives.
 const EVERY_KEY: &str = r#"
@@ -527,6 +527,41 @@ fn a_users_own_file_is_read_where_there_is_no_other() {
     fs::set_permissions(scratch.path("home"), fs::Permissions::from_mode(0o777)).unwrap();
     let ended = scratch.bare(&["config", "check"]).go();
     assert!(!String::from_utf8_lossy(&ended.stdout).contains(scratch.path("home").to_str().unwrap()));
+}
+
+#[test]
+fn a_users_link_to_a_file_that_is_away_makes_mail_wait() {
+    if host_is_configured() {
+        return skip("this host has an /etc/spoolguard.toml");
+    }
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("home/.config")).unwrap();
+    std::os::unix::fs::symlink("/no/such", scratch.path("home/.config/spoolguard.toml")).unwrap();
+    let own = scratch.bare(&["deliver", "-f", "s@s.test"]).input(ORDINARY);
+    own.go().defers().mentions("it is a symbolic link");
+}
+
+#[test]
+fn what_is_no_utf8_is_named_with_its_line() {
+    let scratch = Scratch::new();
+    let path = scratch.path("latin1.toml");
+    fs::write(&path, b"[mailbox]\nlocation = \"mbox:/srv/caf\xe9/%u\"\n").unwrap();
+    let ended = scratch.run(&["config", "check", path.to_str().unwrap()]).go();
+    ended.ends_with(1).mentions("line 2 is not UTF-8");
+}
+
+#[test]
+fn root_is_warned_of_a_file_that_users_cannot_read() {
+    if !is_root() {
+        return skip("needs root, whom no mode stops");
+    }
+    let scratch = Scratch::new();
+    let path = scratch.path("closed.toml");
+    fs::write(&path, "admin = \"postmaster\"\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let ended = scratch.run(&["config", "check", path.to_str().unwrap()]).go();
+    let said = String::from_utf8(ended.stdout.clone()).unwrap();
+    assert!(said.contains("users cannot read"), "{said}");
 }
 
 #[test]
