@@ -44,7 +44,7 @@ function __fish_spoolguard_using_subcommand
 end
 
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_needs_command" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -s V -l version -d 'Print version'
@@ -67,7 +67,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s a -l r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s m -l mailbox -d 'The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l as -d 'The alias that it is for: its mailbox and its state are in [aliases] dir' -r
@@ -77,7 +77,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s f -l s
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s m -l mailbox -d 'The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l keep -d 'Deliver a copy into the mailbox, too'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
@@ -90,11 +90,11 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s d -l us
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand policy" -l size -d 'How large the message is, in bytes; -1 is unknown' -r
@@ -125,7 +125,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s f -l se
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s m -l mailbox -d 'The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l keep -d 'Append a copy of what is forwarded'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l resume -a '(__spoolguard_destinations)' -d 'Forward to this address again, whoever suspended it' -r -f
@@ -139,7 +139,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l prometh
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s y -l yes -d 'With --send-kept: do not ask'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l due -d 'Do what time has made due, although no mail came: end suspensions, write notices, send digests'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l all -d 'For every user and alias with a state directory; for root'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -l log -d 'Read this log file; may be repeated, the oldest first [default: the journal, else /var/log/mail.log]' -r -F
@@ -150,7 +150,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -l json -d 
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -f -a "list" -d 'Show how large each mailbox is, what it holds, why it grows, and which command helps'
@@ -187,7 +187,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l seen -d 'What the user has seen'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s y -l yes -d 'Do it without asking'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l larger-than -d 'Only mailboxes that are larger than this' -r
@@ -203,7 +203,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l rescue -d 'Put the messages that these reports carry inside into the mailbox first, each once'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s y -l yes -d 'Do it without asking'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -l config -d 'Read this configuration file, and no other' -r -F
@@ -222,7 +222,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s y -l yes -d 'Do it without asking'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l ignore-quota -d 'Put back even what makes the mailbox larger than it may grow'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s n -l dry-run -d 'Show what would be done, and do nothing; a delivery exits with 75'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "list" -d 'Show how large each mailbox is, what it holds, why it grows, and which command helps'

@@ -53,7 +53,7 @@ pub struct Everywhere {
     /// Read this configuration file, and no other
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
-    /// Show what would be done, and do nothing; a message stays in the MTA's queue (status 75)
+    /// Show what would be done, and do nothing; a delivery exits with 75
     #[arg(short = 'n', long, global = true)]
     pub dry_run: bool,
     /// Log to standard error where there is no syslog; twice for more
@@ -330,7 +330,7 @@ pub struct StatusArguments {
 /// What is looked for, and where.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TraceArguments {
-    /// A Message-ID, or an address that mail came from, went to or failed at
+    /// A Message-ID, an address that mail came from, went to or failed at, or a user of this host
     #[arg(value_name = "MESSAGE-ID|ADDRESS")]
     pub what: String,
     /// Read this log file; may be repeated, the oldest first [default: the journal, else /var/log/mail.log]

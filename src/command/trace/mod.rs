@@ -68,12 +68,13 @@ fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, 
     let deadline = deliver::begin_run()?;
     let run = Run::prepare(&who, None, everywhere, deadline)?;
     let name = &run.account.name;
-    let read = if question.state_only {
+    let mut read = if question.state_only {
         ReadLog::default()
     } else {
         read_logs(question)?
     };
-    let lines = related(&read.lines, &question.what);
+    let user = user_of(&question.what, &run.config.recipient_delimiter);
+    let lines = related(&read.lines, &question.what, user);
     let known = remembered(&run, &question.what);
     let mut text = Vec::new();
     let written = match form {
@@ -85,8 +86,13 @@ fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, 
         remembered_of_others(question, everywhere, name, &mut text);
     }
     let is_unknown = text.is_empty();
+    match read.failed.take() {
+        Some(e) if is_unknown => return Err(e),
+        Some(e) => print_error(&e),
+        None => {}
+    }
     if is_unknown && form == OutputForm::Text && !question.state_only {
-        let whose = if of_everybody { "any user or alias" } else { name };
+        let whose = if of_everybody { "every user and alias" } else { name };
         let _ = writeln!(text, "{}", make_visible(&unknown_text(&question.what, &read, whose)));
     }
     finish_answer(written)?;
@@ -128,7 +134,7 @@ fn write_text(user: &str, lines: &[TracedLine], known: &[(String, String)], outp
 /// That nothing is known, and where it was looked for.
 fn unknown_text(what: &str, read: &ReadLog, whose: &str) -> String {
     let logs = match read.from.as_slice() {
-        [] => "no log was found".to_owned(),
+        [] => "no log was found; looked into".to_owned(),
         from => format!("looked into {}", from.join(", ")),
     };
     let lines = match read.lines.len() {
@@ -138,9 +144,10 @@ fn unknown_text(what: &str, read: &ReadLog, whose: &str) -> String {
     let form = if what.contains('@') {
         ""
     } else {
-        ", which is neither an address nor a Message-ID"
+        ", which is no user here, no address and no Message-ID"
     };
-    format!("nothing is known of {what}{form}: {logs}{lines}, and the state of {whose}")
+    let and = if read.from.is_empty() { "" } else { ", and" };
+    format!("nothing is known of {what}{form}: {logs}{lines}{and} the state of {whose}")
 }
 
 /// What the state of every other user and alias has of it: each is read by a run that becomes its owner. One that fails
@@ -174,6 +181,8 @@ struct ReadLog {
     /// Oldest first.
     lines: Vec<TracedLine>,
     from: Vec<String>,
+    /// Why no log could be read.
+    failed: Option<Error>,
 }
 
 /// The lines of our log, oldest first.
@@ -199,7 +208,11 @@ fn read_logs(question: &TraceArguments) -> Result<ReadLog, Error> {
     };
     if !lines.is_empty() {
         let from = vec!["the journal".to_owned()];
-        return Ok(ReadLog { lines, from });
+        return Ok(ReadLog {
+            lines,
+            from,
+            failed: None,
+        });
     }
     let (mut read, mut failed) = (ReadLog::default(), None);
     for path in MAIL_LOGS.map(Path::new) {
@@ -212,10 +225,9 @@ fn read_logs(question: &TraceArguments) -> Result<ReadLog, Error> {
             Err(e) => failed = Some(Error::io("read", path, &e)),
         }
     }
-    match failed {
-        Some(e) if read.from.is_empty() => Err(e.hint("run it as root, or name a log that you may read with --log")),
-        Some(_) | None => Ok(read),
-    }
+    let failed = failed.filter(|_| read.from.is_empty());
+    read.failed = failed.map(|e| e.hint("run it as root, or name a log that you may read with --log"));
+    Ok(read)
 }
 
 /// No line of ours is longer. What is longer is read in pieces: a device may never end a line.
@@ -238,11 +250,22 @@ fn may_be_ours(line: &[u8]) -> bool {
     line.starts_with(b"{") || line.windows(10).any(|part| part == b"spoolguard")
 }
 
-/// The lines about the message or the address, and about what reports on it.
-fn related(lines: &[TracedLine], what: &str) -> Vec<TracedLine> {
+/// The user of this host whose name or address this may be: lines about mail name the user.
+fn user_of<'a>(what: &'a str, delimiter: &str) -> Option<&'a str> {
+    let (local, domain) = what.split_once('@').unwrap_or((what, ""));
+    let own = [String::new(), account::mail_name(), account::host_name()];
+    let is_own = own.iter().any(|name| name.eq_ignore_ascii_case(domain));
+    let user = local.split(|c| delimiter.contains(c)).next();
+    user.filter(|user| is_own && !user.is_empty())
+}
+
+/// The lines about the message, the address or the user, and about what reports on it.
+fn related(lines: &[TracedLine], what: &str, user: Option<&str>) -> Vec<TracedLine> {
     let mut ids = BTreeSet::from([bare_id(what).to_owned()]);
     let is_of = |line: &TracedLine, ids: &BTreeSet<String>| {
-        ids.iter().any(|id| line.has_id(&["id", "original_id"], id)) || line.has_address(what)
+        ids.iter().any(|id| line.has_id(&["id", "original_id"], id))
+            || line.has_address(what)
+            || user.is_some_and(|user| line.text("user") == user)
     };
     // A bounce is a message too: what became of it belongs here.
     for line in lines {

@@ -80,6 +80,22 @@ fn an_address_has_its_lines_and_what_is_remembered() {
 }
 
 #[test]
+fn a_user_has_every_line_of_the_own_mail() {
+    let scratch = story();
+    let host = nix::unistd::gethostname().unwrap();
+    let host = host.to_string_lossy();
+    for what in [user_name(), format!("{}@{host}", user_name())] {
+        let (code, said) = trace(&scratch, &what, &[]);
+        assert_eq!(code, Some(0), "{said}");
+        for action in [": forward ", ": rescue ", ": divert "] {
+            assert!(said.contains(action), "{what}: {said}");
+        }
+    }
+    let (code, _) = trace(&scratch, &format!("{}@elsewhere.test", user_name()), &[]);
+    assert_eq!(code, Some(1));
+}
+
+#[test]
 fn what_nobody_knows_is_1_and_a_missing_log_75() {
     let scratch = story();
     let (code, said) = trace(&scratch, "<other@s.test>", &[]);
@@ -89,7 +105,7 @@ fn what_nobody_knows_is_1_and_a_missing_log_75() {
     fs::write(&log, "").unwrap();
     let (code, said) = trace(&scratch, "other", &[]);
     for part in [
-        "nothing is known of other, which is neither an address nor a Message-ID: ",
+        "nothing is known of other, which is no user here, no address and no Message-ID: ",
         "which has no line of spoolguard (see spoolguard doctor)",
     ] {
         assert!(code == Some(1) && said.contains(part), "{code:?}: {said}");
