@@ -330,7 +330,7 @@ pub struct StatusArguments {
 /// What is looked for, and where.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TraceArguments {
-    /// A Message-ID, an address that mail came from, went to or failed at, or a user of this host
+    /// A Message-ID, a user of this host, or an address that mail came from, went to or failed at
     #[arg(value_name = "MESSAGE-ID|ADDRESS")]
     pub what: String,
     /// Read this log file; may be repeated, the oldest first [default: the journal, else /var/log/mail.log]
