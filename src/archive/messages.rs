@@ -8,9 +8,10 @@ use crate::archive::Member;
 use crate::archive::read::{ArchiveContent, unpack_archive};
 use crate::archive::rewind::Rolling;
 use crate::archive::tar::damaged_archive;
+use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::sys::message_buffer::HEAD_BYTES;
-use crate::sys::read_at::ReadAt;
+use crate::sys::read_at::{ReadAt, each_piece};
 
 /// What an archive holds.
 #[derive(Clone, Debug, Default)]
@@ -68,19 +69,11 @@ impl<'a> Archived<'a> {
     /// Copies all of it, separator line first.
     pub fn copy_to(&self, to: &mut dyn Write) -> io::Result<()> {
         to.write_all(self.stored.head)?;
-        let mut at = self.stored.offset + self.stored.head.len() as u64;
-        let end = self.stored.offset + self.stored.bytes;
-        let mut buffer = vec![0; if at < end { HEAD_BYTES } else { 0 }];
-        while at < end {
-            let room = usize::try_from(end - at).unwrap_or(HEAD_BYTES).min(HEAD_BYTES);
-            let read = self.bytes.read_from(buffer.get_mut(..room).unwrap_or_default(), at)?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            to.write_all(buffer.get(..read).unwrap_or_default())?;
-            at += read as u64;
-        }
-        Ok(())
+        let MboxMessage {
+            offset, bytes, head, ..
+        } = self.stored;
+        let rest = Ranges::from(offset + head.len() as u64..offset + bytes);
+        each_piece(rest.reader(self.bytes), HEAD_BYTES, |piece| to.write_all(piece))
     }
 }
 

@@ -6,13 +6,7 @@
 //! on purpose.
 
 use crate::classify::loops::{Hop, has_queue_id};
-use crate::message::Message;
-
-/// Fields that a mailbox gives to a message.
-#[rustfmt::skip]
-const STATE_FIELDS: [&str; 6] = [
-    "Status", "X-Status", "X-UID", "X-Keywords", "X-Mozilla-Status", "X-Mozilla-Keys",
-];
+use crate::message::{CLIENT_FIELDS, Message};
 
 /// What the submission of a message is known by, `context` with it: for whom it is, what is added to it. None where it
 /// cannot be told.
@@ -22,7 +16,7 @@ pub fn identify_submission(message: &Message<'_>, hosts: &[String], bytes: u64, 
     let is_own = hosts.iter().any(|host| is_same_host(hop.by, host.as_bytes()));
     let is_stored = message
         .fields()
-        .any(|field| STATE_FIELDS.iter().any(|name| field.is(name)));
+        .any(|field| CLIENT_FIELDS.iter().any(|name| field.is(name)));
     if !is_own || !has_queue_id(received.value) || is_stored {
         return None;
     }

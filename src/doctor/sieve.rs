@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Location;
 use crate::doctor::facts::{HostFacts, read_text};
+use crate::doctor::rules::filter_file::of_sieve;
 use crate::doctor::rules::settings::Settings;
-use crate::doctor::rules::sieve_script::has_redirect;
 use crate::doctor::rules::{Check, Finding, dovecot};
 use crate::sys::account::Account;
 
@@ -77,7 +77,7 @@ fn guard_program(command: &str) -> Option<PathBuf> {
 /// A user's script that redirects where redirects do not pass the guard.
 pub fn of_user(host: &HostFacts, account: &Account) -> Option<Finding> {
     let path = account.home.as_deref()?.join(SCRIPT);
-    if !has_redirect(&read_text(&path).ok()?) {
+    if of_sieve(&read_text(&path).ok()?).is_empty() {
         return None;
     }
     let settings = host.ask_dovecot()?;

@@ -6,34 +6,20 @@ use std::io::{self, Write};
 
 use sha2::{Digest, Sha256};
 
+use crate::mailbox::format::STATE_FIELDS;
+use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::mailbox::reader::MboxMessage;
-use crate::sys::read_at::ReadAt;
+use crate::message::CLIENT_FIELDS;
+use crate::sys::read_at::{ReadAt, each_piece};
 
-/// Fields that mail clients and mailboxes write, and no writer of mail.
-const STATE_FIELDS: [&[u8]; 13] = [
-    b"Content-Length",
-    b"Lines",
-    b"Status",
-    b"X-Status",
-    b"X-UID",
-    b"X-UIDL",
-    b"X-IMAP",
-    b"X-IMAPbase",
-    b"X-Keywords",
-    b"X-Maildir-Flags",
-    b"X-Mozilla-Status",
-    b"X-Mozilla-Status2",
-    b"X-Mozilla-Keys",
-];
+/// Fields that count neither, beside those of mailboxes and mail clients.
+const MORE_STATE_FIELDS: [&str; 2] = ["Lines", "X-Mozilla-Status2"];
 
 /// Fields that only a writer writes, and that MTAs leave alone on the way.
-const WRITTEN_FIELDS: [&[u8]; 6] = [b"Message-ID", b"From", b"Date", b"Subject", b"To", b"Cc"];
+const WRITTEN_FIELDS: [&str; 6] = ["Message-ID", "From", "Date", "Subject", "To", "Cc"];
 
 /// Enough of a line to know such a field by.
 const NAME_BYTES: usize = 64;
-
-/// One read of a large message, in bytes.
-const STEP_BYTES: usize = 256 << 10;
 
 /// What is prose in a body unless quoted.
 const FROM: &[u8] = b"From ";
@@ -74,22 +60,15 @@ pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: 
         reader.place = LinePosition::Field(Vec::new());
     }
     reader.read(stored.head);
-    let mut at = stored.offset + stored.head.len() as u64;
-    let end = stored.offset + stored.bytes;
-    let mut buffer = Vec::new();
-    while at < end {
-        buffer.resize(STEP_BYTES, 0);
-        let room = usize::try_from(end - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
-        match file.read_from(buffer.get_mut(..room).unwrap_or_default(), at) {
-            // Somebody cut it; what is there has a hash too.
-            Ok(0) => break,
-            Ok(read) => {
-                reader.read(buffer.get(..read).unwrap_or_default());
-                at += read as u64;
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
+    let rest = Ranges::from(stored.offset + stored.head.len() as u64..stored.offset + stored.bytes);
+    let read = each_piece(rest.reader(file), STEP_BYTES, |piece| {
+        reader.read(piece);
+        Ok(())
+    });
+    match read {
+        // Somebody cut it; what is there has a hash too.
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {}
+        read => read?,
     }
     Ok(reader.finish())
 }
@@ -259,9 +238,10 @@ impl ContentReader {
     }
 
     fn counts(&self, name: &[u8]) -> bool {
-        let is_one_of = |fields: &[&[u8]]| fields.iter().any(|field| field.eq_ignore_ascii_case(name));
+        let is_one_of = |fields: &[&str]| fields.iter().any(|field| field.as_bytes().eq_ignore_ascii_case(name));
+        let state: [&[&str]; 3] = [&STATE_FIELDS, &CLIENT_FIELDS, &MORE_STATE_FIELDS];
         match self.scope {
-            HashScope::All => !is_one_of(&STATE_FIELDS),
+            HashScope::All => !state.into_iter().any(is_one_of),
             HashScope::Written => is_one_of(&WRITTEN_FIELDS),
         }
     }

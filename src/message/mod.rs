@@ -23,6 +23,12 @@ use crate::message::line::{field_name, folded_lines, line_length, without_line_e
 
 pub use crate::message::line::is_field_name;
 
+/// Fields in which mail clients and IMAP servers note the state of a stored message.
+#[rustfmt::skip]
+pub const CLIENT_FIELDS: [&str; 6] = [
+    "Status", "X-Status", "X-UID", "X-Keywords", "X-Mozilla-Status", "X-Mozilla-Keys",
+];
+
 /// One header field, as it stands in the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a> {

@@ -10,13 +10,14 @@ use crate::config::Config;
 use crate::deliver::headers::{KEPT_HEADER, RESCUED_HEADER};
 use crate::deliver::{caller, judge};
 use crate::error::{Category, Error};
+use crate::mailbox::content_hash::{HashScope, of_stored};
 use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::prepare::Unread;
 use crate::mailbox::expunge::snapshot::MessageStarts;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
-use crate::spool::again::{SeenMessages, hash_content};
+use crate::spool::again::SeenMessages;
 use crate::spool::returned::{Originals, ReturnedSearch, Unpacker};
 use crate::sys::account::Account;
 use crate::sys::deadline::{Deadline, stop_if_asked};
@@ -220,7 +221,9 @@ impl Judge<'_> {
         let wanted = self.wanted;
         // Asked of every message: the first of several stays, even if it is not meant otherwise.
         let again = wanted.kinds.contains(&WantedKind::Duplicate)
-            && self.before.is_again(hash_content(&self.mail, stored, message)?);
+            && self
+                .before
+                .is_again(of_stored(&self.mail, stored, HashScope::Written)?.bytes());
         if let Some(down_to) = wanted.down_to
             && self.bytes.saturating_sub(self.taken_bytes) <= down_to
         {

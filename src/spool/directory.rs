@@ -2,7 +2,7 @@
 //! them. Follows no link, and waits for no FIFO. A mailbox that it opens does not look read afterwards.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -14,12 +14,11 @@ use nix::libc;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::error::Error;
+use crate::mailbox::lock::dotlock::{STALE_AGE, is_of_another_host, read_some};
 use crate::sys::account::host_name;
+use crate::sys::dirs::open_unread;
 use crate::sys::file_stamp::same_file;
 use crate::sys::procfs::is_alive;
-
-/// A lock that nobody can vouch for is stale after this long; a delivery thinks so too.
-const STALE_AGE: Duration = Duration::from_secs(600);
 
 /// A process that just ended may have been about to remove its lock.
 const DEAD_AGE: Duration = Duration::from_secs(60);
@@ -203,20 +202,10 @@ fn holder(path: &Path) -> Option<u32> {
     if let Some(pid) = draft_pid(name) {
         return Some(pid);
     }
-    let mut bytes = [0; 128];
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let mut options = OpenOptions::new();
-    options.read(true);
-    let quiet = options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(path);
-    let mut file = match quiet {
-        Err(e) if e.raw_os_error() == Some(libc::EPERM) => options.custom_flags(flags.bits()).open(path).ok()?,
-        opened => opened.ok()?,
-    };
-    let read = file.read(&mut bytes).ok()?;
-    let text = std::str::from_utf8(bytes.get(..read)?).ok()?;
+    let text = open_unread(OpenOptions::new().read(true), path).map_or_else(|_| String::new(), |file| read_some(&file));
     let line = text.lines().next()?.trim();
     let (pid, host) = line.split_once(':').unwrap_or((line, ""));
-    let ours = host.is_empty() || host == host_name();
+    let ours = (host.is_empty() || host == host_name()) && !is_of_another_host(&text);
     pid.trim().parse().ok().filter(|pid| *pid > 0 && ours)
 }
 

@@ -89,7 +89,10 @@ fn words(text: &str, comments: Comments) -> Vec<(usize, String, Quoted)> {
     let mut letters = text.chars().peekable();
     while let Some(c) = letters.next() {
         let ends = c.is_whitespace() || c == '"' || (comments == Comments::HashAndStar && ";{}[],()".contains(c));
-        if (ends || (c == '#' && word.is_empty())) && !word.is_empty() {
+        if ends && !word.is_empty() {
+            if comments == Comments::HashAndStar && word.eq_ignore_ascii_case("text:") {
+                line += skip_text(&mut letters);
+            }
             found.push((begin, std::mem::take(&mut word), Quoted::No));
         }
         match c {
@@ -131,6 +134,22 @@ fn words(text: &str, comments: Comments) -> Vec<(usize, String, Quoted)> {
         found.push((begin, word, Quoted::No));
     }
     found
+}
+
+/// Passes over a text of several lines, which ends at a dot alone (RFC 5228 section 2.4.2), and counts them.
+fn skip_text(letters: &mut impl Iterator<Item = char>) -> usize {
+    let (mut lines, mut text) = (0, String::new());
+    for c in letters.filter(|c| *c != '\r') {
+        if c != '\n' {
+            text.push(c);
+            continue;
+        }
+        lines += 1;
+        if std::mem::take(&mut text) == "." {
+            break;
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -184,5 +203,26 @@ mod tests {
         let text = "# Sieve filter\nrequire [\"copy\", \"redirect\"];\n/* redirect \"x@x.test\"; */\n\
                     if header :contains \"subject\" \"redirect\" {\n  redirect :copy \"b@b.test\";\n}\nredirect\"c@c.test\";\n";
         assert_eq!(of_sieve(text), [to(5, "b@b.test"), to(7, "c@c.test")]);
+    }
+
+    #[test]
+    fn a_redirect_is_known_outside_comments_and_texts() {
+        for (text, want) in [
+            ("redirect \"b@b.test\";", true),
+            ("require [\"copy\"];\nif true { Redirect :copy \"b@b.test\"; }", true),
+            ("# redirect \"b@b.test\";\nkeep;", false),
+            ("/* redirect \"b@b.test\"; */ keep;", false),
+            ("/* */ redirect \"b@b.test\";", true),
+            ("vacation \"please redirect \\\"it\\\" to b\";", false),
+            ("vacation \"\\\\\"; redirect \"b@b.test\";", true),
+            ("vacation text:\nredirect it\n.\n;\nkeep;", false),
+            ("vacation text:\r\nx\r\n.\r\n;redirect \"b@b.test\";", true),
+            ("redirected; my_redirect;", false),
+            ("\"", false),
+            ("é redirect \"b\";", true),
+            ("", false),
+        ] {
+            assert_eq!(!of_sieve(text).is_empty(), want, "{text:?}");
+        }
     }
 }

@@ -21,7 +21,6 @@ pub mod queue;
 pub mod rcpt_check;
 pub mod running_mta;
 pub mod settings;
-pub mod sieve_script;
 pub mod unread_files;
 
 use std::fmt;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver::{caller, judge};
+use crate::mailbox::content_hash::{HashScope, of_stored};
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
-use crate::spool::again::{SeenMessages, ShortHash, hash_content, shorten_hash};
+use crate::spool::again::{SeenMessages, ShortHash, shorten_hash};
 use crate::spool::directory::DirectoryEntry;
 use crate::spool::list::cache::{self, Before, Holds, ScanToRemember};
 use crate::spool::rules::statistics::MailboxStats;
@@ -181,7 +182,7 @@ impl<'a> Summarizer<'a> {
         let mut letter = MessageSummary::read(&message, &judgement, stored.bytes);
         letter.doubt = stored.doubt.map(doubtful_line);
         let hash = match copies {
-            RepeatSearch::Looked => Some(shorten_hash(hash_content(mail, stored, &message)?)),
+            RepeatSearch::Looked => Some(shorten_hash(of_stored(mail, stored, HashScope::Written)?)),
             RepeatSearch::Ignored => None,
         };
         if hash.is_some_and(|hash| self.seen.has(hash)) {

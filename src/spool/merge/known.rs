@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 
 use crate::mailbox::content_hash::{ContentHash, HashScope, of_stored};
 use crate::mailbox::hash_set::Hashes;
@@ -11,6 +11,7 @@ use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::sys::deadline::ReadLimit;
+use crate::sys::file_stamp::FileStamp;
 use crate::sys::message_buffer::HEAD_BYTES;
 use crate::sys::read_at::ReadAt;
 
@@ -38,17 +39,9 @@ pub struct Known<'a> {
     /// for an offer was found by it, and is not even added.
     mail: Hashes,
     messages: u64,
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     last: Option<MailboxTail>,
     end: Vec<u8>,
-}
-
-/// Which file it was, how long, and when it was changed last. The change time cannot be set back (inode(7)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    bytes: u64,
-    changed: (i64, i64),
 }
 
 /// What lies at the mailbox's end. It may be the beginning of a message that a killed program did not write to its end.
@@ -74,17 +67,6 @@ pub enum Since {
     Changed,
     /// Not all that came in was read before it was over: what was known is void.
     Unread,
-}
-
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let stat = file.metadata()?;
-        Ok(Self {
-            file: (stat.dev(), stat.ino()),
-            bytes: stat.len(),
-            changed: (stat.ctime(), stat.ctime_nsec()),
-        })
-    }
 }
 
 impl<'a> Known<'a> {
@@ -130,11 +112,14 @@ impl<'a> Known<'a> {
         if self.stamp.is_none() {
             refuse_holes(file)?;
         }
-        let now = Stamp::of(file)?;
+        let now = FileStamp::of_file(file)?;
         let (before, from) = match self.stamp {
             Some(then) if then == now => return Ok(Since::Grown),
             Some(then) => {
-                if then.file != now.file || now.bytes < then.bytes || self.end != end(file, then.bytes)? {
+                if (then.device, then.inode) != (now.device, now.inode)
+                    || now.bytes < then.bytes
+                    || self.end != end(file, then.bytes)?
+                {
                     return Ok(Since::Changed);
                 }
                 // The last message of then may have grown too: it is read again.
@@ -151,7 +136,7 @@ impl<'a> Known<'a> {
 
     /// Notes that these messages were appended, the last of them at `offset`, and that they were found.
     pub fn add(&mut self, file: &File, added: impl Iterator<Item = ContentHash>, offset: u64) -> io::Result<()> {
-        let stamp = Stamp::of(file)?;
+        let stamp = FileStamp::of_file(file)?;
         for hash in added {
             if let Sameness::Once(_) = self.sameness {
                 self.mail.insert(hash.bytes());
@@ -170,7 +155,7 @@ impl<'a> Known<'a> {
 
     pub fn cut_off_last(&mut self, file: &File) -> io::Result<()> {
         self.forget_last();
-        let stamp = Stamp::of(file)?;
+        let stamp = FileStamp::of_file(file)?;
         self.end = end(file, stamp.bytes)?;
         self.stamp = Some(stamp);
         Ok(())
@@ -188,7 +173,7 @@ impl<'a> Known<'a> {
         &mut self,
         file: &File,
         from: u64,
-        now: Stamp,
+        now: FileStamp,
         mut found: Option<ContentHash>,
         is_over: impl Fn() -> bool,
     ) -> io::Result<Since> {

@@ -5,17 +5,19 @@
 //! between, the next run finds the message in the mailbox, and takes it out of the overflow without putting it back
 //! once more.
 
-use crate::deliver::{self, access, overflow};
 use std::io;
+use std::path::Path;
 
 use time::OffsetDateTime;
 
 use crate::archive::messages::Archived;
 use crate::cli::spool::Selection;
 use crate::cli::{Everywhere, Who};
+use crate::config::value::Limit;
 use crate::deliver::context::Run;
 use crate::deliver::store::Receipt;
 use crate::deliver::store::entry::{Entry, Put, return_path};
+use crate::deliver::{self, access, overflow};
 use crate::error::{Category, Error, Status};
 use crate::escape::make_visible;
 use crate::mailbox::expunge::execute::{Expunge, SnapshotTrust, expunge};
@@ -24,7 +26,7 @@ use crate::mailbox::expunge::prepare::{ExpungePlan, Prepared, Unread};
 use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::MboxReader;
+use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::mailbox::{OpenMailbox, excerpt};
 use crate::message::Message;
 use crate::message::envelope::Sender;
@@ -192,16 +194,89 @@ fn ended(part: &OverflowPart) -> Status {
 }
 
 /// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put
-/// there takes none.
+/// there takes no room. Begun again when a mail client rewrites the mailbox meanwhile.
 fn put_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
-    if !run.store.can_be_read() {
-        return hand_back(run, look, mode);
+    for _ in 0..BEGINNINGS {
+        let put = match run.store.mbox() {
+            Some(path) => merge(run, path, look, mode),
+            None => put_one_by_one(run, look, mode),
+        };
+        match put.map_err(|stop| stop.into_failure(look.path())) {
+            Ok(part) => return Ok(part),
+            Err(Some(e)) => return Err(e),
+            Err(None) => {}
+        }
     }
-    let Some(path) = run.store.mbox() else {
-        return put_back_one_by_one(run, look, mode);
-    };
+    let cause = "another program rewrites it again and again";
+    Err(Error::new(
+        Category::Mailbox,
+        "put back into",
+        run.store.to_string(),
+        cause,
+    ))
+}
+
+/// The room in the mailbox for what lies in the overflow.
+struct OverflowRoom {
+    limit: Limit,
+    bytes: u64,
+    messages: u64,
+    is_full: bool,
+}
+
+impl OverflowRoom {
+    /// Measures it. A server alone knows how much it has.
+    fn of(run: &Run) -> Result<Self, Error> {
+        let limit = run.store.limit(run);
+        let used = run
+            .store
+            .can_be_read()
+            .then(|| run.store.usage(run, limit))
+            .transpose()?;
+        Ok(Self {
+            limit,
+            bytes: used.map_or(0, |used| used.bytes),
+            messages: used.map_or(0, |used| used.messages),
+            is_full: false,
+        })
+    }
+
+    /// Takes room for a message; false where it does not fit, or one before it did not. One that no empty mailbox has
+    /// room for holds up nobody else's.
+    fn take(&mut self, bytes: u64) -> bool {
+        let Limit {
+            bytes: most_bytes,
+            messages: most_messages,
+        } = self.limit;
+        if most_bytes.is_some_and(|most| bytes > most) {
+            return false;
+        }
+        self.bytes += bytes;
+        self.messages += 1;
+        self.is_full |=
+            most_bytes.is_some_and(|most| self.bytes > most) || most_messages.is_some_and(|most| self.messages > most);
+        !self.is_full
+    }
+}
+
+/// Divides the messages of the overflow into those that `goes` says go, and those that stay.
+fn divide(look: &Snapshot, mut goes: impl FnMut(MboxMessage<'_>) -> Result<bool, Stop>) -> Result<OverflowPart, Stop> {
+    let mut part = OverflowPart::default();
+    let mut mbox = MboxReader::new(look, HEAD_BYTES)?;
+    while let Some(stored) = mbox.next()? {
+        if goes(stored)? {
+            part.ranges.push(stored.offset..stored.offset + stored.bytes);
+            part.messages += 1;
+        } else {
+            part.stay += 1;
+        }
+    }
+    Ok(part)
+}
+
+fn merge(run: &Run, path: &Path, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Stop> {
     let plan = access::delivery_lock_plan(run, Owner::Exactly(run.account.uid));
-    let target = MergeTarget {
+    let mut merge = Merge::begin(MergeTarget {
         path,
         plan: &plan,
         room: MergeLimits {
@@ -211,134 +286,66 @@ fn put_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, E
         sameness: Sameness::Each,
         mode,
         deadline: &run.deadline,
-    };
-    for _ in 0..BEGINNINGS {
-        match merge(run, target, look) {
-            Ok(part) => return Ok(part),
-            Err(Stop::Again) => {}
-            Err(Stop::Failed(e)) => return Err(e),
-            Err(Stop::Archive(e)) => return Err(Error::io("read", look.path(), &e)),
-        }
-    }
-    let cause = "another program rewrites it again and again";
-    Err(Error::new(Category::Mailbox, "put back into", path.display(), cause))
-}
-
-/// Hands the first messages to the LMTP server, up to one that it has no room for. A rehearsal counts them all, and
-/// says so.
-fn hand_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
-    let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let (mut part, mut is_full) = (OverflowPart::default(), false);
-    if mode == RunMode::Rehearse {
-        part.why = Some("the server alone knows how many it has room for".to_owned());
-    }
-    let mut mbox = MboxReader::new(look, HEAD_BYTES).map_err(fail)?;
-    while let Some(stored) = mbox.next().map_err(fail)? {
-        let range = stored.offset..stored.offset + stored.bytes;
-        if !is_full && mode == RunMode::Execute {
-            run.deadline.begin_again();
-            match put_one(run, look, &range) {
-                Ok(Put::Done(receipt)) => receipt.keep(run),
-                Ok(Put::Full(_)) => {
-                    part.why = Some("the server says that the mailbox has no room for the next one".to_owned());
-                    is_full = true;
-                }
-                // What the server has must leave the overflow all the same.
-                Err(e) if part.messages > 0 => {
-                    tracing::warn!(user = run.account.name, note = %e, "the others stay in the overflow");
-                    part.why = Some(e.to_string());
-                    is_full = true;
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        if is_full {
-            part.stay += 1;
-        } else {
-            part.ranges.push(range);
-            part.messages += 1;
-        }
-    }
-    Ok(part)
-}
-
-fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<OverflowPart, Stop> {
-    let mut merge = Merge::begin(target)?;
-    let limit = run.store.limit(run);
-    let usage = run.store.usage(run, limit)?;
-    let (mut bytes, mut messages) = (usage.bytes, usage.messages);
-    let mut part = OverflowPart::default();
-    let mut is_full = false;
-    let mut mbox = MboxReader::new(look, HEAD_BYTES)?;
-    while let Some(stored) = mbox.next()? {
-        let range = stored.offset..stored.offset + stored.bytes;
+    })?;
+    let mut room = OverflowRoom::of(run)?;
+    let part = divide(look, |stored| {
         let archived = Archived::from_elsewhere(stored, look);
-        if !merge.find_once(&archived)? {
-            // One that no empty mailbox has room for holds up nobody else's.
-            if limit.bytes.is_some_and(|most| range.end - range.start > most) {
-                part.stay += 1;
-                continue;
-            }
-            bytes += range.end - range.start;
-            messages += 1;
-            let fits =
-                limit.bytes.is_none_or(|most| bytes <= most) && limit.messages.is_none_or(|most| messages <= most);
-            if !fits || is_full {
-                is_full = true;
-                part.stay += 1;
-                continue;
-            }
+        if merge.find_once(&archived)? {
+            return Ok(true);
+        }
+        let fits = room.take(stored.bytes);
+        if fits {
             merge.offer(&archived, ReadState::No)?;
         }
-        part.ranges.push(range);
-        part.messages += 1;
-    }
+        Ok(fits)
+    })?;
     let tally = merge.finish()?;
     if tally.no_room > 0 {
         let cause = "the disk is full up to what min_free keeps free";
-        return Err(Error::new(Category::SystemFull, "put back into", target.path.display(), cause).into());
+        return Err(Error::new(Category::SystemFull, "put back into", path.display(), cause).into());
     }
     Ok(part)
 }
 
 /// The same for a mailbox that is no mbox. The notes on what is put there go when the run is over: a killed run's next
-/// one finds by them what it has put there.
-fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
-    let limit = run.store.limit(run);
-    let usage = run.store.usage(run, limit)?;
-    let (mut bytes, mut messages) = (usage.bytes, usage.messages);
-    let mut part = OverflowPart::default();
-    let mut is_full = false;
-    let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let mut mbox = MboxReader::new(look, HEAD_BYTES).map_err(fail)?;
-    while let Some(stored) = mbox.next().map_err(fail)? {
-        let range = stored.offset..stored.offset + stored.bytes;
-        if limit.bytes.is_some_and(|most| stored.bytes > most) {
-            part.stay += 1;
-            continue;
-        }
-        bytes += stored.bytes;
-        messages += 1;
-        is_full |= limit.bytes.is_some_and(|most| bytes > most) || limit.messages.is_some_and(|most| messages > most);
-        if is_full {
-            part.stay += 1;
-            continue;
-        }
-        if mode == RunMode::Execute {
-            match put_one(run, look, &range)? {
-                Put::Done(receipt) => receipt.keep(run),
-                Put::Full(_) => {}
-            }
-        }
-        part.ranges.push(range);
-        part.messages += 1;
+/// one finds by them what it has put there. What a server has room for, it says when it is asked to take a message.
+fn put_one_by_one(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Stop> {
+    let mut room = OverflowRoom::of(run)?;
+    let (mut count, mut why) = (0, None);
+    if mode == RunMode::Rehearse && !run.store.can_be_read() {
+        why = Some("the server alone knows how many it has room for".to_owned());
     }
-    Ok(part)
+    let part = divide(look, |stored| {
+        if !room.take(stored.bytes) {
+            return Ok(false);
+        }
+        if mode == RunMode::Rehearse {
+            return Ok(true);
+        }
+        run.deadline.begin_again();
+        match put_one(run, look, stored) {
+            Ok(Put::Done(receipt)) => {
+                receipt.keep(run);
+                count += 1;
+                return Ok(true);
+            }
+            Ok(Put::Full(_)) => why = Some("the server says that the mailbox has no room for the next one".to_owned()),
+            // What the mailbox has must leave the overflow all the same.
+            Err(e) if count > 0 => {
+                tracing::warn!(user = run.account.name, note = %e, "the others stay in the overflow");
+                why = Some(e.to_string());
+            }
+            Err(e) => return Err(e.into()),
+        }
+        room.is_full = true;
+        Ok(false)
+    })?;
+    Ok(OverflowPart { why, ..part })
 }
 
-fn put_one(run: &Run, look: &Snapshot, range: &std::ops::Range<u64>) -> Result<Put<Receipt>, Error> {
+fn put_one(run: &Run, look: &Snapshot, stored: MboxMessage<'_>) -> Result<Put<Receipt>, Error> {
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let buffer = excerpt::read_excerpt(look.file(), range.start, range.end - range.start).map_err(fail)?;
+    let buffer = excerpt::read_excerpt(look.file(), stored.offset, stored.bytes).map_err(fail)?;
     let message = Message::new(buffer.head());
     let sender = match message.from_line_sender().as_deref() {
         None | Some("" | "MAILER-DAEMON") => Sender::Null,

@@ -21,8 +21,9 @@ use create::DotlockDraft;
 use held::cannot_be_made;
 pub use held::{Dotlock, DotlockAttempt, DotlockPlan};
 use owner::Identity;
-use stale::{STALE_AGE, dotlock_age, is_dead, judge_dotlock};
-pub use stale::{is_no_dotlock, read_dotlock};
+pub use owner::read_some;
+pub use stale::{STALE_AGE, is_no_dotlock, read_dotlock};
+use stale::{dotlock_age, is_dead, judge_dotlock};
 
 impl Dotlock {
     /// Takes the dotlock of a mailbox, or says who has it.
