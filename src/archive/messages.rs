@@ -77,10 +77,8 @@ impl<'a> Archived<'a> {
     }
 }
 
-/// Hands every message of the mailboxes that `wanted` says to `visit`.
-///
-/// # Errors
-/// When the archive cannot be read any more, or is another one now, and what `visit` says.
+/// Hands every message of the mailboxes that `wanted` says to `visit`. Fails when the archive cannot be read any more,
+/// or is another one now, and what `visit` says.
 pub fn each_message<E: From<io::Error>>(
     archive: &File,
     inventory: &Inventory,

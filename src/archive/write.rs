@@ -14,10 +14,8 @@ const ZSTD_LEVEL: i32 = 3;
 /// How much is copied in one step, in bytes.
 const STEP_BYTES: usize = 256 << 10;
 
-/// Packs `member`, whose bytes come from `from`, into `to`, and gives `to` back.
-///
-/// # Errors
-/// When reading, compressing or writing fails, and when `from` ends before `member.bytes`. Then it is no archive.
+/// Packs `member`, whose bytes come from `from`, into `to`, and gives `to` back. Fails when reading, compressing or
+/// writing fails, and when `from` ends before `member.bytes`. Then it is no archive.
 pub fn pack_member<W: Write, R: Read>(to: W, format: ArchiveFormat, member: &Member, from: R) -> io::Result<W> {
     match format {
         ArchiveFormat::TarGz => {

@@ -68,10 +68,7 @@ pub fn in_one_line(error: &clap::Error, words: &[OsString]) -> String {
     }
 }
 
-/// Reads what stands behind the program's name in some file.
-///
-/// # Errors
-/// When no run understands it: the cause in one line.
+/// Reads what stands behind the program's name in some file. Fails when no run understands it: the cause in one line.
 pub fn read_words(words: &[String]) -> Result<Cli, String> {
     let line: Vec<OsString> = std::iter::once("spoolguard")
         .chain(words.iter().map(String::as_str))

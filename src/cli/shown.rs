@@ -55,10 +55,8 @@ pub fn help_text() -> String {
 }
 
 impl Cli {
-    /// Reads the words of a command line, the program's name first.
-    ///
-    /// # Errors
-    /// When they cannot be understood, and when help or the version is asked for.
+    /// Reads the words of a command line, the program's name first. Fails when they cannot be understood, and when help
+    /// or the version is asked for.
     pub fn read(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
         let mut line = command_line();
         let matches = line.try_get_matches_from_mut(words)?;

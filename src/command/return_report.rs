@@ -76,10 +76,7 @@ fn show(target: &Target) -> Result<Status, Error> {
     shown.map(|()| Status::Done)
 }
 
-/// Finds out whom the address stands for.
-///
-/// # Errors
-/// When the secrets cannot be used: then the message waits.
+/// Finds out whom the address stands for. Fails when the secrets cannot be used: then the message waits.
 fn find_target(run: &Run, delivery: &Delivery<'_>) -> Result<Target, Error> {
     let nobody = |why: &str| Ok(Target::Nobody(why.to_owned()));
     if let Verdict::Loop(_) = delivery.judgement.verdict {

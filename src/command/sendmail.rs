@@ -163,10 +163,7 @@ impl MailHost {
         Ok(Self { runner, config })
     }
 
-    /// The program that everything else goes to.
-    ///
-    /// # Errors
-    /// When there is none, or when it leads back here.
+    /// The program that everything else goes to. Fails when there is none, or when it leads back here.
     fn real_sendmail(&self) -> Result<&Path, Error> {
         let transport = &self.config.forward.transport;
         let refuse = |cause: &str| {

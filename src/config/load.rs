@@ -97,10 +97,8 @@ impl<'a> ConfigSources<'a> {
     }
 }
 
-/// Reads the configuration.
-///
-/// # Errors
-/// When a file cannot be read, others may write to it, it is not TOML, or it says something that is not allowed.
+/// Reads the configuration. Fails when a file cannot be read, others may write to it, it is not TOML, or it says
+/// something that is not allowed.
 pub fn load_config(sources: ConfigSources<'_>, extent: KeySelection<'_>) -> Result<Loaded, Error> {
     let mut loaded = Loaded {
         config: Config::default(),
@@ -117,10 +115,8 @@ pub fn load_config(sources: ConfigSources<'_>, extent: KeySelection<'_>) -> Resu
     Ok(loaded)
 }
 
-/// Returns the mistakes of the first file that has any, with its path and its text.
-///
-/// # Errors
-/// When a file cannot be read, or others may write to it.
+/// Returns the mistakes of the first file that has any, with its path and its text. Fails when a file cannot be read,
+/// or others may write to it.
 pub fn read_mistakes(sources: ConfigSources<'_>) -> Result<Option<(PathBuf, String, Vec<Mistake>)>, Error> {
     let texts = sources.texts()?.into_iter();
     let mut judged = texts.map(|(path, text)| {

@@ -53,10 +53,8 @@ pub enum MailStore {
 
 impl Location {
     /// Returns where the mail of the user of this name is put. `%u` is the name, `%n` its part before the `@`, `%d` the
-    /// part behind it.
-    ///
-    /// # Errors
-    /// When the location needs something that the user has not got, or the name would lead elsewhere.
+    /// part behind it. Fails when the location needs something that the user has not got, or the name would lead
+    /// elsewhere.
     pub fn of(&self, user: &str, home: Option<&Path>) -> Result<MailStore, String> {
         match self {
             Self::Mbox { dir } => Ok(MailStore::Mbox(dir.join(user))),
@@ -93,10 +91,7 @@ fn expand(template: &str, user: &str, home: Option<&Path>) -> Result<PathBuf, St
 }
 
 /// Puts in what stands in the template for the user: `%u` is the name, `%n` its part before the `@`, `%d` the part
-/// behind it, `%%` a `%`.
-///
-/// # Errors
-/// When something would lead elsewhere, or the user has not got it.
+/// behind it, `%%` a `%`. Fails when something would lead elsewhere, or the user has not got it.
 pub fn fill_in(template: &str, user: &str) -> Result<String, String> {
     let (local, domain) = user.rsplit_once('@').unwrap_or((user, ""));
     let mut path = String::new();
@@ -254,10 +249,8 @@ impl MailStore {
     }
 
     /// Reads what `--mailbox` names: a path, which ends with a slash where it is a Maildir, or a kind and a path. It
-    /// may begin with `~/`, which `at_home` replaces: MTAs start commands without a shell.
-    ///
-    /// # Errors
-    /// When the text is empty, of a kind that is not known, or begins with somebody else's home.
+    /// may begin with `~/`, which `at_home` replaces: MTAs start commands without a shell. Fails when the text is
+    /// empty, of a kind that is not known, or begins with somebody else's home.
     pub fn parse(text: &str) -> Result<Self, String> {
         let expected = "expected the path of an mbox, the path of a Maildir with a slash at its end, mbox: or maildir: and a path, or lmtp: and a \
                         socket or host:port";
@@ -284,10 +277,7 @@ impl MailStore {
         }
     }
 
-    /// The same mailbox, with the home directory in place of a `~/` in front.
-    ///
-    /// # Errors
-    /// When the user has none.
+    /// The same mailbox, with the home directory in place of a `~/` in front. Fails when the user has none.
     pub fn at_home(self, home: Option<&Path>) -> Result<Self, String> {
         match (self.path().and_then(|path| path.strip_prefix("~").ok()), home) {
             (None, _) => Ok(self),

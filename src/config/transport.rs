@@ -19,10 +19,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Reads the value of the key.
-    ///
-    /// # Errors
-    /// When the path is not absolute; the error says what was expected.
+    /// Reads the value of the key. Fails when the path is not absolute; the error says what was expected.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (path, transport): (_, fn(PathBuf) -> Self) = match text.strip_prefix(OUTBOX) {
             Some(dir) => (dir, Self::Outbox),

@@ -41,10 +41,8 @@ pub fn line_quoting(config: &Config) -> quoting::LineQuoting {
     }
 }
 
-/// Opens and locks the mailbox at `path`, and puts in order what a killed run left.
-///
-/// # Errors
-/// When the mailbox cannot be locked, or cannot be put in order.
+/// Opens and locks the mailbox at `path`, and puts in order what a killed run left. Fails when the mailbox cannot be
+/// locked, or cannot be put in order.
 pub fn open_locked(run: &Run, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
     refuse_number(run, path)?;
     let mailbox = mailbox::open_locked(path, &delivery_lock_plan(run, owner), &run.deadline)?;

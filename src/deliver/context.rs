@@ -226,10 +226,7 @@ impl Run {
     }
 }
 
-/// Where a user's mail is put.
-///
-/// # Errors
-/// When the location needs something that the user has not got.
+/// Where a user's mail is put. Fails when the location needs something that the user has not got.
 pub fn store_of(config: &Config, account: &Account) -> Result<MailStore, Error> {
     if let (AccountKind::Alias, Some(home)) = (account.kind, &account.home) {
         return Ok(MailStore::Mbox(home.join(alias_account::MAILBOX)));
@@ -238,10 +235,7 @@ pub fn store_of(config: &Config, account: &Account) -> Result<MailStore, Error> 
     store.map_err(|cause| Error::new(Category::Configuration, "find the mailbox of", &account.name, cause))
 }
 
-/// The mailbox that the command line names.
-///
-/// # Errors
-/// When it is below the home directory, and the user has none.
+/// The mailbox that the command line names. Fails when it is below the home directory, and the user has none.
 pub fn named_store(store: MailStore, account: &Account) -> Result<MailStore, Error> {
     let store = store.at_home(account.home.as_deref());
     store.map_err(|cause| Error::new(Category::Configuration, "find the mailbox of", &account.name, cause))

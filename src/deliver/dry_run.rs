@@ -7,10 +7,7 @@ use crate::deliver::headers;
 use crate::error::Error;
 use crate::message::address::why_not_plain;
 
-/// What a dry run says about a message.
-///
-/// # Errors
-/// When the mailbox that it would go into cannot be used.
+/// What a dry run says about a message. Fails when the mailbox that it would go into cannot be used.
 pub fn describe_run(run: &Run, delivery: &Delivery<'_>) -> Result<String, Error> {
     let to = match delivery.action {
         Action::Append | Action::Keep(_) => {

@@ -69,10 +69,8 @@ pub(super) fn fall_back_from_full(run: &Run, delivery: &Delivery<'_>, over: Over
     }
 }
 
-/// Diverts the message; where the administrator has had enough, it stays in the user's own mailbox.
-///
-/// # Errors
-/// When it can be neither diverted nor kept; the error says whether trying again can help.
+/// Diverts the message; where the administrator has had enough, it stays in the user's own mailbox. Fails when it can
+/// be neither diverted nor kept; the error says whether trying again can help.
 pub fn divert_or_fail(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
     divert_or_else(run, delivery, why, Err)
 }

@@ -24,10 +24,8 @@ pub fn own_entry(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
     }
 }
 
-/// Appends it to the mbox at `path`, which digests may let grow to `limit_bytes`.
-///
-/// # Errors
-/// When the mbox is full, or cannot be locked or written.
+/// Appends it to the mbox at `path`, which digests may let grow to `limit_bytes`. Fails when the mbox is full, or
+/// cannot be locked or written.
 fn append_notice(
     run: &Run,
     path: &Path,

@@ -100,10 +100,8 @@ fn memory(dir: &Path) -> Store {
     Store::new(dir, "overflow.json")
 }
 
-/// Puts the message there with `added` fields on top, unless an equal one lies there.
-///
-/// # Errors
-/// When it is full, there is no place for it, or it cannot be locked or written.
+/// Puts the message there with `added` fields on top, unless an equal one lies there. Fails when it is full, there is
+/// no place for it, or it cannot be locked or written.
 pub fn put_in_overflow(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<Outcome, Error> {
     let Some(dir) = run.state_dir() else {
         return Err(store::full_error(run, delivery.content_bytes(), Category::MailboxFull)
@@ -139,10 +137,8 @@ pub fn put_in_overflow(run: &Run, delivery: &Delivery<'_>, added: &str) -> Resul
 }
 
 /// What an earlier run has put there of this message, with `added` fields on top, that was killed before it could say
-/// so. By now there may be room in the mailbox, and it would be in both.
-///
-/// # Errors
-/// When the overflow cannot be locked or put in order.
+/// so. By now there may be room in the mailbox, and it would be in both. Fails when the overflow cannot be locked or
+/// put in order.
 pub fn find_earlier(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<Option<Outcome>, Error> {
     let Some(path) = overflow_path(run) else {
         return Ok(None);

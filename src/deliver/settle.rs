@@ -16,10 +16,8 @@ use crate::deliver::{auto_archive, log_line, overflow};
 use crate::error::Error;
 use crate::report::status_code::FailureClass;
 
-/// Settles one case, and logs what became of it.
-///
-/// # Errors
-/// When the message is nowhere safe, or is refused; then it has to stay where it came from.
+/// Settles one case, and logs what became of it. Fails when the message is nowhere safe, or is refused; then it has to
+/// stay where it came from.
 pub fn carry_out(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
     run.intents.finish();

@@ -200,10 +200,7 @@ impl Connection {
         }
     }
 
-    /// Sends all of it.
-    ///
-    /// # Errors
-    /// When the server is gone, or does not read.
+    /// Sends all of it. Fails when the server is gone, or does not read.
     pub fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             // Without a signal where the server is gone (send(2)).
@@ -217,10 +214,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads the next answer.
-    ///
-    /// # Errors
-    /// When the server is gone, says nothing in time, or says what is no answer.
+    /// Reads the next answer. Fails when the server is gone, says nothing in time, or says what is no answer.
     pub fn receive(&mut self) -> io::Result<Reply> {
         let mut parser = ReplyParser::default();
         loop {
@@ -235,10 +229,8 @@ impl Connection {
         }
     }
 
-    /// Tells whether the server has said something that nobody asked for, or has closed.
-    ///
-    /// # Errors
-    /// When it has closed without a word.
+    /// Tells whether the server has said something that nobody asked for, or has closed. Fails when it has closed
+    /// without a word.
     pub fn has_unread(&mut self) -> io::Result<bool> {
         Ok(!self.unread.is_empty() || self.fill()?)
     }

@@ -98,10 +98,7 @@ pub struct ReplyParser {
 }
 
 impl ReplyParser {
-    /// Takes the next byte; gives the answer with the last.
-    ///
-    /// # Errors
-    /// When this is no answer, or has no end.
+    /// Takes the next byte; gives the answer with the last. Fails when this is no answer, or has no end.
     pub fn take(&mut self, byte: u8) -> Result<Option<Reply>, String> {
         self.bytes += 1;
         if self.bytes > MOST_BYTES {

@@ -109,10 +109,7 @@ impl Session {
     }
 
     /// Asks whether the mailbox would take a message of this size, 0 where that is unknown, and sends none. Gives what
-    /// the server said where it is full.
-    ///
-    /// # Errors
-    /// When nothing else leaves no doubt.
+    /// the server said where it is full. Fails when nothing else leaves no doubt.
     pub fn ask_room(mut self, sender: &str, recipient: &str, size_bytes: u64) -> Result<Option<String>, SessionStop> {
         let (_, extensions) = self.open()?;
         let mail = mail_command(sender, recipient, size_bytes, &extensions);

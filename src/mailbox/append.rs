@@ -306,10 +306,7 @@ pub(crate) fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::
 }
 
 /// Takes a message back that was appended, if nothing came after it. One that stays is noted, so that it is known when
-/// it comes again.
-///
-/// # Errors
-/// When the mailbox has changed since, or cannot be cut.
+/// it comes again. Fails when the mailbox has changed since, or cannot be cut.
 pub fn take_back(locked: &mut OpenMailbox, appended: Appended) -> Result<(), Error> {
     let taken = cut_off(locked, &appended);
     if taken.is_err() {

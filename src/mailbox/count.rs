@@ -32,10 +32,8 @@ struct RememberedCount {
     tail: String,
 }
 
-/// Counts the messages of an open, locked mailbox; all of them where there is no state directory to remember in.
-///
-/// # Errors
-/// When the mailbox cannot be read, or not in time. A memory that cannot be read or written is none.
+/// Counts the messages of an open, locked mailbox; all of them where there is no state directory to remember in. Fails
+/// when the mailbox cannot be read, or not in time. A memory that cannot be read or written is none.
 pub fn count_messages(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Deadline) -> Result<u64, Error> {
     let fail = |e: io::Error| Error::io("count the messages of", path, &e);
     let stat = file.metadata().map_err(fail)?;

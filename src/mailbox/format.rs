@@ -45,10 +45,8 @@ pub struct MboxEntry<'a, R> {
     pub submission: Option<SubmissionKey>,
 }
 
-/// Writes one message in mbox form: separator line, our fields, the message quoted and ended by one empty line.
-///
-/// # Errors
-/// When reading or writing fails; then a part may have been written.
+/// Writes one message in mbox form: separator line, our fields, the message quoted and ended by one empty line. Fails
+/// when reading or writing fails; then a part may have been written.
 pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io::Result<()> {
     // Room for the longest piece and the separator line before it: a lone separator line must not reach the disk.
     let mut to = BufWriter::with_capacity(3 * STEP_BYTES, to);
@@ -62,10 +60,8 @@ fn write_through<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io:
     write_rest(to, letter)
 }
 
-/// Writes what stands behind the separator line.
-///
-/// # Errors
-/// When reading or writing fails; then a part may have been written.
+/// Writes what stands behind the separator line. Fails when reading or writing fails; then a part may have been
+/// written.
 pub(crate) fn write_rest<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io::Result<()> {
     to.write_all(letter.added)?;
     let last = quoting::copy_quoted(letter.content, to, &STATE_FIELDS, letter.quoting)?;

@@ -42,10 +42,8 @@ impl<'a> InPlace<'a> {
         })
     }
 
-    /// Ends it. Until then, appends may go astray.
-    ///
-    /// # Errors
-    /// When the file cannot be made one for appending again; then it must not be used any more.
+    /// Ends it. Until then, appends may go astray. Fails when the file cannot be made one for appending again; then it
+    /// must not be used any more.
     pub fn finish(self) -> io::Result<()> {
         fcntl_setfl(self.file, self.flags)?;
         Ok(())

@@ -62,10 +62,7 @@ pub fn data_from(file: &File, at: u64) -> io::Result<u64> {
 }
 
 /// Refuses a file of which most is holes: nobody has so much mail, and what copies it would be busy for hours and fill
-/// disks.
-///
-/// # Errors
-/// When it is one, or cannot be examined.
+/// disks. Fails when it is one, or cannot be examined.
 pub fn refuse_holes(file: &File) -> io::Result<()> {
     let stat = file.metadata()?;
     let holes = holes_of(file, &stat)?;

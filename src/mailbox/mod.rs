@@ -62,10 +62,8 @@ pub struct OpenMailbox {
 }
 
 /// Opens and locks the mailbox at `path`, makes it where there is none and the plan says so, and finishes what an
-/// earlier run began.
-///
-/// # Errors
-/// When it cannot be locked in time, is no mailbox, or cannot be put in order; then nothing may be done with it.
+/// earlier run began. Fails when it cannot be locked in time, is no mailbox, or cannot be put in order; then nothing
+/// may be done with it.
 pub fn open_locked(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
     open_locked_at(OffsetDateTime::now_utc(), path, plan, deadline)
 }

@@ -39,10 +39,8 @@ pub enum Absent {
     Refuse,
 }
 
-/// Opens the mailbox; where there is none, does what `absent` says, in `place` if it is the own one.
-///
-/// # Errors
-/// When the path is no mailbox, or there is none and none is made.
+/// Opens the mailbox; where there is none, does what `absent` says, in `place` if it is the own one. Fails when the
+/// path is no mailbox, or there is none and none is made.
 pub fn open_or(path: &Path, owner: Owner, absent: Absent, place: Option<&SpoolDirAccess>) -> Result<File, Error> {
     match open(path) {
         Ok(file) => {

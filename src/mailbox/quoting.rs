@@ -26,10 +26,8 @@ pub enum LineQuoting {
 }
 
 /// Copies `from` to `to`, without the header fields named in `dropped`, in many small pieces: `to` should have a
-/// buffer. Gives the last byte that was written.
-///
-/// # Errors
-/// When reading or writing fails; then a part may have been written.
+/// buffer. Gives the last byte that was written. Fails when reading or writing fails; then a part may have been
+/// written.
 pub fn copy_quoted<R: Read, W: Write>(
     mut from: R,
     to: &mut W,

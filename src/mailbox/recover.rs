@@ -42,10 +42,8 @@ pub struct Recovered {
     pub written_again_bytes: u64,
 }
 
-/// Puts in order what killed runs left. The messages that their MTA may bring again.
-///
-/// # Errors
-/// When the mailbox cannot be read, written or synced; then nothing may be done with it.
+/// Puts in order what killed runs left. The messages that their MTA may bring again. Fails when the mailbox cannot be
+/// read, written or synced; then nothing may be done with it.
 pub(super) fn recover(
     locked: &Locked,
     now: OffsetDateTime,

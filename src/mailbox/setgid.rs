@@ -79,10 +79,8 @@ pub struct SetAside {
 
 /// Sets aside the group that the program is installed with; none where it is installed plainly, or where root runs it,
 /// who has no need of it. Refuses every other right that the caller does not have: the sendmail that a caller
-/// configures would run with it.
-///
-/// # Errors
-/// When the program is installed setuid, or setgid to root's group, or the group cannot be set aside.
+/// configures would run with it. Fails when the program is installed setuid, or setgid to root's group, or the group
+/// cannot be set aside.
 pub fn set_aside() -> Result<Option<SetAside>, Error> {
     let fail = |e: Errno| Error::io("give up", Path::new("the group"), &e.into());
     let refuse =

@@ -71,10 +71,7 @@ impl Submissions {
         let _ = self.write(file);
     }
 
-    /// Forgets one.
-    ///
-    /// # Errors
-    /// When it cannot be forgotten: then its message must stay.
+    /// Forgets one. Fails when it cannot be forgotten: then its message must stay.
     pub fn forget(&mut self, file: impl AsFd, key: SubmissionKey) -> io::Result<()> {
         let before = self.0.len();
         self.0.retain(|(found, _)| *found != key);

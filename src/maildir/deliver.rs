@@ -62,10 +62,8 @@ impl Delivered {
     }
 }
 
-/// Delivers the message at `now`.
-///
-/// # Errors
-/// When any step fails; then nothing of it is in `new/`, or the error says that it is.
+/// Delivers the message at `now`. Fails when any step fails; then nothing of it is in `new/`, or the error says that it
+/// is.
 pub fn deliver_message<R: Read + Clone>(
     maildir: &Maildir,
     draft: &MaildirDraft<R>,
@@ -108,10 +106,7 @@ pub fn deliver_message<R: Read + Clone>(
 }
 
 /// Puts a message back into `cur/` with these flags, as delivered at `date`. `sync_restored` makes it last, one call
-/// for many.
-///
-/// # Errors
-/// When any step fails; then nothing of it is in `cur/`.
+/// for many. Fails when any step fails; then nothing of it is in `cur/`.
 pub fn put_back<R: Read + Clone>(
     maildir: &Maildir,
     draft: &MaildirDraft<R>,
@@ -208,10 +203,8 @@ fn seen_as(maildir: &Maildir, name: &str) -> io::Result<Option<std::ffi::CString
     Ok(found)
 }
 
-/// Takes a message back that was delivered. One that stays is noted, so that it is known when it comes again.
-///
-/// # Errors
-/// When a reader has moved it away, or it cannot be removed.
+/// Takes a message back that was delivered. One that stays is noted, so that it is known when it comes again. Fails
+/// when a reader has moved it away, or it cannot be removed.
 pub fn take_back(maildir: &Maildir, delivered: Delivered) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("take a copy back from", &delivered.path(), &e);
     let taken = remove(maildir, &delivered.name).map_err(fail);

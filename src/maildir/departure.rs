@@ -46,10 +46,8 @@ pub struct MaintenanceLock {
 }
 
 impl MaintenanceLock {
-    /// Locks the Maildir, without waiting, and finishes what a killed run left.
-    ///
-    /// # Errors
-    /// When another run is at it, or what was left cannot be finished.
+    /// Locks the Maildir, without waiting, and finishes what a killed run left. Fails when another run is at it, or
+    /// what was left cannot be finished.
     pub fn take(maildir: &Maildir) -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fail = |e: Errno| Error::io("lock", maildir.path(), &e.into()).class(Category::Mailbox);
@@ -81,10 +79,7 @@ pub struct Departure<'a> {
 
 impl<'a> Departure<'a> {
     /// Notes that these messages go, each by its name without flags and its inode, as soon as there is an archive of
-    /// this name.
-    ///
-    /// # Errors
-    /// When that cannot be written; then there is no note.
+    /// this name. Fails when that cannot be written; then there is no note.
     pub fn note<'n>(
         maildir: &'a Maildir,
         _lock: &MaintenanceLock,
@@ -128,10 +123,8 @@ impl<'a> Departure<'a> {
         Ok(departure)
     }
 
-    /// The archive is there: the messages go. Returns how many were removed.
-    ///
-    /// # Errors
-    /// When one cannot be removed; then the note stays, and the next run goes on.
+    /// The archive is there: the messages go. Returns how many were removed. Fails when one cannot be removed; then the
+    /// note stays, and the next run goes on.
     pub fn carry_out(mut self) -> Result<u64, Error> {
         self.is_noted = false;
         let removed = remove(self.maildir, &self.leaving)?;

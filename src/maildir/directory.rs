@@ -40,10 +40,8 @@ pub struct Maildir {
 }
 
 impl Maildir {
-    /// Opens the Maildir at `path` of the user with this number; none where there is none.
-    ///
-    /// # Errors
-    /// When it is no Maildir, or another one's, or cannot be opened.
+    /// Opens the Maildir at `path` of the user with this number; none where there is none. Fails when it is no Maildir,
+    /// or another one's, or cannot be opened.
     pub fn open(path: &Path, uid: u32) -> Result<Option<Self>, Error> {
         match open_root(path, uid)? {
             None => Ok(None),
@@ -55,10 +53,8 @@ impl Maildir {
         }
     }
 
-    /// The same; makes it where there is none, and what a killed run that made it left undone.
-    ///
-    /// # Errors
-    /// When it is no Maildir, or another one's, or cannot be opened or made.
+    /// The same; makes it where there is none, and what a killed run that made it left undone. Fails when it is no
+    /// Maildir, or another one's, or cannot be opened or made.
     pub fn open_or_make(path: &Path, uid: u32) -> Result<Self, Error> {
         let root = match open_root(path, uid)? {
             Some(root) => root,

@@ -39,10 +39,7 @@ impl<R: Read + Clone> MaildirDraft<R> {
         })
     }
 
-    /// Writes all of it.
-    ///
-    /// # Errors
-    /// When it cannot be read or written, or reads otherwise than it was measured.
+    /// Writes all of it. Fails when it cannot be read or written, or reads otherwise than it was measured.
     pub fn write(&self, mut to: impl Write) -> io::Result<()> {
         let mut written = self.head.len() as u64;
         to.write_all(&self.head)?;

@@ -137,10 +137,7 @@ fn open(dir: impl std::os::fd::AsFd, name: &Path, how: OFlags) -> io::Result<Opt
 }
 
 /// Adds a line, where there is the file: so many bytes and messages more, or fewer. Where no line can be added, counts
-/// and writes it anew.
-///
-/// # Errors
-/// When neither can be; then the next count finds it out.
+/// and writes it anew. Fails when neither can be; then the next count finds it out.
 pub fn add_size(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> {
     add_line(maildir, bytes, messages).or_else(|_| count_again(maildir))
 }
@@ -164,10 +161,7 @@ fn add_line(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> {
 }
 
 /// Writes the file anew after a count, with the limit that stood in it. Tells whether it did: where the file changed
-/// since it was read, it stays as it is.
-///
-/// # Errors
-/// When it cannot be written; then the old one is still there.
+/// since it was read, it stays as it is. Fails when it cannot be written; then the old one is still there.
 pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage) -> io::Result<bool> {
     let draft = format!("maildirsize.P{}.{}", std::process::id(), fastrand::u32(..));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -191,11 +185,8 @@ pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage
     written
 }
 
-/// Counts by names and writes the file anew, where there is one.
-///
-/// # Errors
-/// When the Maildir cannot be read, the file not be written, or others write to it all the time: then it is wrong until
-/// the next count.
+/// Counts by names and writes the file anew, where there is one. Fails when the Maildir cannot be read, the file not be
+/// written, or others write to it all the time: then it is wrong until the next count.
 pub fn count_again(maildir: &Maildir) -> io::Result<()> {
     for _ in 0..MOST_COUNTS {
         let Some(seen) = read_size_file(maildir)? else {

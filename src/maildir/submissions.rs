@@ -36,10 +36,7 @@ pub fn note_submission(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) 
     }
 }
 
-/// Forgets one whose message is about to be taken back.
-///
-/// # Errors
-/// When it cannot be forgotten: then its message must stay.
+/// Forgets one whose message is about to be taken back. Fails when it cannot be forgotten: then its message must stay.
 pub fn forget_submission(maildir: &Maildir, key: SubmissionKey) -> io::Result<()> {
     let _locked = DirectoryLock::new(maildir.new_dir())?;
     Submissions::read(maildir.new_dir()).forget(maildir.new_dir(), key)

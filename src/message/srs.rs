@@ -93,10 +93,7 @@ impl SrsRewriter {
         })
     }
 
-    /// Rewrites a sender. One of our own domain stays as it is.
-    ///
-    /// # Errors
-    /// When it cannot be rewritten.
+    /// Rewrites a sender. One of our own domain stays as it is. Fails when it cannot be rewritten.
     pub fn rewrite(&self, sender: &str, unix_seconds: i64) -> Result<String, NotRewritten> {
         let rewritten = self.rewrite_to_any_length(sender, unix_seconds)?;
         let local_bytes = rewritten.rfind('@').unwrap_or(0);
@@ -109,10 +106,7 @@ impl SrsRewriter {
         Ok(rewritten)
     }
 
-    /// The same, whatever comes out: as postsrsd does it.
-    ///
-    /// # Errors
-    /// When this is no address with a domain.
+    /// The same, whatever comes out: as postsrsd does it. Fails when this is no address with a domain.
     pub fn rewrite_to_any_length(&self, sender: &str, unix_seconds: i64) -> Result<String, NotRewritten> {
         let (local, domain) = sender
             .rsplit_once('@')
@@ -135,10 +129,7 @@ impl SrsRewriter {
         Ok(format!("SRS0{separator}{seal}={day}={domain}={local}@{ours}"))
     }
 
-    /// The address that was rewritten.
-    ///
-    /// # Errors
-    /// When this is no such address, or does not hold.
+    /// The address that was rewritten. Fails when this is no such address, or does not hold.
     pub fn reverse(&self, address: &str, unix_seconds: i64) -> Result<String, NotReversed> {
         let (local, _) = address.rsplit_once('@').ok_or(NotReversed::NoSrs)?;
         if let Some(rest) = behind_tag(local, "SRS0") {

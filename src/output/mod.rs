@@ -51,19 +51,15 @@ pub fn end_command(result: Result<Status, Error>) -> Status {
     })
 }
 
-/// Writes the answer of a command to standard output.
-///
-/// # Errors
-/// When it cannot be written. Whoever stopped reading has seen enough.
+/// Writes the answer of a command to standard output. Fails when it cannot be written. Whoever stopped reading has seen
+/// enough.
 pub fn write_answer(answer: &[u8]) -> Result<(), Error> {
     let mut output = io::stdout().lock();
     finish_answer(output.write_all(answer).and_then(|()| output.flush()))
 }
 
-/// Ends an answer that was written in pieces.
-///
-/// # Errors
-/// When it could not be written. Whoever stopped reading has seen enough.
+/// Ends an answer that was written in pieces. Fails when it could not be written. Whoever stopped reading has seen
+/// enough.
 pub fn finish_answer(written: io::Result<()>) -> Result<(), Error> {
     match written {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", Path::new("the answer"), &e)),

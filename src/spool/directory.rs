@@ -145,10 +145,8 @@ impl DirectoryEntry {
         self.age(now) >= STALE_AGE
     }
 
-    /// Opens it to read it as a mailbox.
-    ///
-    /// # Errors
-    /// When it cannot be opened, is another file by now, or could only be read as if its user had read it.
+    /// Opens it to read it as a mailbox. Fails when it cannot be opened, is another file by now, or could only be read
+    /// as if its user had read it.
     pub fn open(&self) -> io::Result<File> {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let mut options = OpenOptions::new();

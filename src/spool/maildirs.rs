@@ -21,10 +21,8 @@ pub struct UserMaildir {
     pub is_configured: bool,
 }
 
-/// Finds all that the location stands for, in the order of their paths.
-///
-/// # Errors
-/// When a directory cannot be read, or its names do not say whose Maildirs they are.
+/// Finds all that the location stands for, in the order of their paths. Fails when a directory cannot be read, or its
+/// names do not say whose Maildirs they are.
 pub fn find_maildirs(location: &Location, people: &Directory) -> Result<Vec<UserMaildir>, Error> {
     let Location::Maildir(template) = location else {
         return Ok(Vec::new());

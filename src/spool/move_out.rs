@@ -49,10 +49,8 @@ pub struct MoveOut<'a> {
 }
 
 impl MoveOut<'_> {
-    /// Does it.
-    ///
-    /// # Errors
-    /// When it cannot be done; the mailbox holds everything that is not in an archive, whatever happened.
+    /// Does it. Fails when it cannot be done; the mailbox holds everything that is not in an archive, whatever
+    /// happened.
     pub fn run(&self, mode: RunMode, report: &BatchReport) -> Result<MoveOutcome, Error> {
         for _ in 0..ROUNDS {
             match self.round(mode, report)? {

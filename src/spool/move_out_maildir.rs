@@ -20,10 +20,8 @@ use crate::sys::read_at::ReadAt;
 /// How often everything begins anew when a mail client removes messages meanwhile.
 const ROUNDS: u32 = 3;
 
-/// Does what the job says.
-///
-/// # Errors
-/// When it cannot be done; the Maildir holds everything that is not in an archive, whatever happened.
+/// Does what the job says. Fails when it cannot be done; the Maildir holds everything that is not in an archive,
+/// whatever happened.
 pub fn take_out(job: &PackingJob<'_>, mode: RunMode, report: &BatchReport) -> Result<MoveOutcome, Error> {
     let path = &job.spool.path;
     let gone = || {

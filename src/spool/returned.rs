@@ -64,10 +64,8 @@ impl Originals {
         self.carriers.len()
     }
 
-    /// Offers all of them to a mailbox.
-    ///
-    /// # Errors
-    /// When something fails, or the mailbox was rewritten meanwhile. What was put back stays, and is found next time.
+    /// Offers all of them to a mailbox. Fails when something fails, or the mailbox was rewritten meanwhile. What was
+    /// put back stays, and is found next time.
     pub fn put_back(&self, unpacker: &Unpacker<'_>, merge: &mut dyn MergeInto) -> Result<MergeTally, Stop> {
         for carrier in &self.carriers {
             if let ReportContent::Whole(letter) = unpacker.unpack(carrier.offset, carrier.bytes)? {

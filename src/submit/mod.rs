@@ -16,10 +16,8 @@ use crate::error::{Category, Error};
 use crate::submit::letter::{Answers, Letter};
 use crate::sys::deadline::Deadline;
 
-/// Sends a message of ours, which no recipient may refuse; `verb` is what is said when that fails.
-///
-/// # Errors
-/// When the MTA refuses it, which somebody has to mend; or says "later", cannot be started, hangs or dies.
+/// Sends a message of ours, which no recipient may refuse; `verb` is what is said when that fails. Fails when the MTA
+/// refuses it, which somebody has to mend; or says "later", cannot be started, hangs or dies.
 pub fn submit_own<R: Read>(
     transport: &Transport,
     verb: &'static str,

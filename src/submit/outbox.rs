@@ -7,10 +7,8 @@ use crate::error::Error;
 use crate::submit::letter::Letter;
 use crate::sys::dirs::{make_private_dir, sync_parent};
 
-/// Writes the message and its envelope into the maildir `dir` (maildir(5)).
-///
-/// # Errors
-/// When the directories cannot be made, or the file cannot be written or synced.
+/// Writes the message and its envelope into the maildir `dir` (maildir(5)). Fails when the directories cannot be made,
+/// or the file cannot be written or synced.
 pub fn keep_letter<R: Read>(dir: &Path, mut letter: Letter<'_, R>) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("write to the outbox", dir, &e);
     for part in ["tmp", "new", "cur"] {

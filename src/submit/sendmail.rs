@@ -28,10 +28,8 @@ pub const STARTED_BY_US: &str = "SPOOLGUARD_SENDMAIL";
 /// Up to this length the message waits in memory for sendmail to read it, in bytes.
 const MEMORY_BYTES: u64 = 1 << 20;
 
-/// Sends `letter` to all its recipients through `program`.
-///
-/// # Errors
-/// When sendmail says "later", cannot be started, hangs or dies before anything is known of any recipient.
+/// Sends `letter` to all its recipients through `program`. Fails when sendmail says "later", cannot be started, hangs
+/// or dies before anything is known of any recipient.
 pub fn submit<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Deadline) -> Result<Answers, Error> {
     let store = |e: io::Error| Error::io("store the message for", program, &e);
     // A file, not a pipe: a sendmail that does not read, or stops reading, cannot hold us.

@@ -42,11 +42,9 @@ const NAME_VARIABLES: [&str; 2] = ["LOGNAME", "USER"];
 /// Finds the account that mail is delivered for: the one named, else the one that owns this process.
 ///
 /// A name that the system does not know belongs to this process's user: virtual mailboxes are kept so, one user for
-/// all. Root is not such a user: mail that is delivered as root is nobody's.
-///
-/// # Errors
-/// When the user database cannot be asked, the name could leave the spool directory, root is to deliver for a name that
-/// nobody has, or several names share the number and nothing tells which one is meant.
+/// all. Root is not such a user: mail that is delivered as root is nobody's. Fails when the user database cannot be
+/// asked, the name could leave the spool directory, root is to deliver for a name that nobody has, or several names
+/// share the number and nothing tells which one is meant.
 pub fn find_account(name: Option<&str>) -> Result<Account, Error> {
     let found = match name {
         Some(name) => find_named(name)?,
@@ -63,10 +61,7 @@ pub fn find_account(name: Option<&str>) -> Result<Account, Error> {
 }
 
 /// The account of this name; where the system has none, a virtual one of whoever runs this. For those who deliver
-/// nothing.
-///
-/// # Errors
-/// When the user database cannot be asked, or the name could leave the spool directory.
+/// nothing. Fails when the user database cannot be asked, or the name could leave the spool directory.
 pub fn find_named(name: &str) -> Result<Account, Error> {
     refuse_no_name(name)?;
     Ok(find_known(name)?.unwrap_or_else(|| Account::nameless(name.to_owned(), Uid::current().as_raw())))
@@ -82,10 +77,7 @@ pub fn refuse_no_name(name: &str) -> Result<(), Error> {
 }
 
 /// The account that a command is about which delivers nothing: root looks at users of this host alone, others may have
-/// virtual ones.
-///
-/// # Errors
-/// When the user database cannot be asked, or nobody is called so.
+/// virtual ones. Fails when the user database cannot be asked, or nobody is called so.
 pub fn find_subject(name: &str) -> Result<Account, Error> {
     let found = find_named(name)?;
     if found.gid.is_none() && is_root() {

@@ -22,10 +22,8 @@ pub const MAILBOX: &str = "mailbox";
 /// Its state, below its directory.
 pub const STATE_DIR: &str = "~/state";
 
-/// The account of the alias `name`, whose directory is in `dir` and there already.
-///
-/// # Errors
-/// When this is no name, there is no such directory, or it belongs to somebody whom this run cannot become.
+/// The account of the alias `name`, whose directory is in `dir` and there already. Fails when this is no name, there is
+/// no such directory, or it belongs to somebody whom this run cannot become.
 pub fn find_alias(name: &str, dir: &Path) -> Result<Account, Error> {
     account::refuse_no_name(name)?;
     let home = dir.join(name);

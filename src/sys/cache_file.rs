@@ -50,10 +50,7 @@ pub fn load_cached(place: &Path, most_bytes: u64) -> Option<CachedContent> {
     })
 }
 
-/// Replaces a memory as a whole.
-///
-/// # Errors
-/// When it cannot be written. Nobody has to be told.
+/// Replaces a memory as a whole. Fails when it cannot be written. Nobody has to be told.
 pub fn save_cached(place: &Path, text: &str) -> io::Result<()> {
     let dir = place.parent().ok_or(io::ErrorKind::InvalidInput)?;
     make_private_dir(dir).map_err(io::Error::other)?;

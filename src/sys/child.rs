@@ -48,10 +48,8 @@ pub enum Streams {
     Both,
 }
 
-/// Asks `program` a question; a name without a slash is looked for in the `PATH` of the system.
-///
-/// # Errors
-/// When it cannot be started, does not end within `limit`, or says too much.
+/// Asks `program` a question; a name without a slash is looked for in the `PATH` of the system. Fails when it cannot be
+/// started, does not end within `limit`, or says too much.
 pub fn output_of(
     program: impl AsRef<OsStr>,
     arguments: &[&str],
@@ -100,10 +98,8 @@ pub struct Printed {
 const PRINTED_BYTES: usize = 64 << 20;
 
 /// Runs the program that `command` starts, in its environment, and takes what it prints. One that somebody stopped is
-/// not waited for, since its user may do so; nor is any other beyond `limit`, or when this run is told to stop.
-///
-/// # Errors
-/// When it cannot be started, is not over in time, was stopped, or prints too much: then it is killed.
+/// not waited for, since its user may do so; nor is any other beyond `limit`, or when this run is told to stop. Fails
+/// when it cannot be started, is not over in time, was stopped, or prints too much: then it is killed.
 pub fn run_command(mut command: Command, limit: Duration) -> io::Result<Printed> {
     let ((output, child_output), (error, child_error)) = (io::pipe()?, io::pipe()?);
     command.stdout(child_output).stderr(child_error);

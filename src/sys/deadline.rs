@@ -187,10 +187,7 @@ impl ReadLimit {
         }
     }
 
-    /// Asked before each read.
-    ///
-    /// # Errors
-    /// When somebody asked the run to stop, or the time is over (`TimedOut`).
+    /// Asked before each read. Fails when somebody asked the run to stop, or the time is over (`TimedOut`).
     pub fn check(&self) -> io::Result<()> {
         let now = Instant::now();
         if now.saturating_duration_since(self.begun) > HELD_BACK {

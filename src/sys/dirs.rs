@@ -103,10 +103,8 @@ pub fn is_foreign(path: &Path) -> bool {
         .is_ok_and(|stat| !stat.is_file() || stat.uid() != own)
 }
 
-/// Renames what stands at `path` to `<name>.bad`, for an administrator to look at.
-///
-/// # Errors
-/// When it cannot be renamed. Where nothing stands, nothing has to be.
+/// Renames what stands at `path` to `<name>.bad`, for an administrator to look at. Fails when it cannot be renamed.
+/// Where nothing stands, nothing has to be.
 pub fn set_aside(path: &Path) -> io::Result<()> {
     let aside = with_suffix(path, ".bad");
     let renamed = std::fs::rename(path, &aside).or_else(|e| match aside.is_dir() || path.is_dir() {
@@ -121,10 +119,7 @@ pub fn set_aside(path: &Path) -> io::Result<()> {
 }
 
 /// Opens a file that we keep in a directory of the user's, to read it; none where there is none. A link is not
-/// followed, and a FIFO in its place does not hold us.
-///
-/// # Errors
-/// When it cannot be opened, or is no regular file.
+/// followed, and a FIFO in its place does not hold us. Fails when it cannot be opened, or is no regular file.
 pub fn open_kept(path: &Path) -> io::Result<Option<File>> {
     let opened = own_file().read(true).open(path);
     match opened {
@@ -155,10 +150,8 @@ pub fn make_private_dir(dir: &Path) -> Result<(), Error> {
 }
 
 /// Refuses a directory that others than `owners` may write to: they could put there what we believe, and take away what
-/// we keep. One that is not there yet, or is none, is not refused.
-///
-/// # Errors
-/// When it is another one's, or others may write to it.
+/// we keep. One that is not there yet, or is none, is not refused. Fails when it is another one's, or others may write
+/// to it.
 pub fn refuse_shared(dir: &Path, owners: &[u32]) -> Result<(), Error> {
     let Ok(stat) = dir.metadata() else { return Ok(()) };
     let refuse = |cause: &str| Error::new(Category::Configuration, "trust", dir.display(), cause).needs_mending();
@@ -174,10 +167,8 @@ pub fn refuse_shared(dir: &Path, owners: &[u32]) -> Result<(), Error> {
 }
 
 /// Goes to a directory, so that what is named without a slash from then on lies in it, whatever happens to its path. No
-/// link on the way is followed: whoever owns a part of the path could have made it, and led root elsewhere.
-///
-/// # Errors
-/// When it cannot be opened, a part of the path is a link, or it cannot be gone to.
+/// link on the way is followed: whoever owns a part of the path could have made it, and led root elsewhere. Fails when
+/// it cannot be opened, a part of the path is a link, or it cannot be gone to.
 pub fn go_without_links(dir: &Path) -> Result<(), Error> {
     open_without_links(dir)
         .and_then(|dir| Ok(nix::unistd::fchdir(&dir)?))

@@ -24,10 +24,8 @@ pub fn parse_state<S: DeserializeOwned>(store: &Store, content: &[u8]) -> Result
         .map_err(|e| Error::from_cause(Category::System, "understand", store.path().display(), e))
 }
 
-/// Changes the state in `store`, and writes it down if that made a difference.
-///
-/// # Errors
-/// When it cannot be locked, read or written; then nothing is changed.
+/// Changes the state in `store`, and writes it down if that made a difference. Fails when it cannot be locked, read or
+/// written; then nothing is changed.
 pub fn change_state<S, R>(
     store: &Store,
     user: &str,

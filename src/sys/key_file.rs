@@ -16,10 +16,8 @@ use crate::sys::dirs::{make_private_dir, open_kept, parent_of, sync_parent, with
 /// How long a secret is, in bytes.
 pub const BYTES: usize = 32;
 
-/// Reads the secret at `path`; none where there is no file.
-///
-/// # Errors
-/// When it cannot be read, is damaged, or others could read it.
+/// Reads the secret at `path`; none where there is no file. Fails when it cannot be read, is damaged, or others could
+/// read it.
 pub fn read_key(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
     let fail = |e: io::Error| Error::io("read", path, &e);
     let Some(file) = open_kept(path).map_err(fail)? else {

@@ -36,10 +36,7 @@ pub struct MessageStart {
 }
 
 impl MessageStart {
-    /// Reads the beginning of `input`.
-    ///
-    /// # Errors
-    /// When reading fails or stalls, or when the run is told to stop.
+    /// Reads the beginning of `input`. Fails when reading fails or stalls, or when the run is told to stop.
     pub fn read(input: &impl AsFd, deadline: &Deadline) -> Result<Self, Error> {
         if is_closed(input) {
             return Err(Error::new(
@@ -68,10 +65,8 @@ impl MessageStart {
 }
 
 impl MessageBuffer {
-    /// Reads all of `input`.
-    ///
-    /// # Errors
-    /// When reading fails or stalls, when there is no room for a large message, or when the run is told to stop.
+    /// Reads all of `input`. Fails when reading fails or stalls, when there is no room for a large message, or when the
+    /// run is told to stop.
     pub fn read(input: &impl AsFd, deadline: &Deadline) -> Result<Self, Error> {
         let MessageStart { bytes: head, ended } = MessageStart::read(input, deadline)?;
         let mut buffer = Self::from_bytes(head);
@@ -85,10 +80,7 @@ impl MessageBuffer {
         Ok(buffer)
     }
 
-    /// Takes what `write` writes.
-    ///
-    /// # Errors
-    /// When `write` fails, or when there is no room for a large message.
+    /// Takes what `write` writes. Fails when `write` fails, or when there is no room for a large message.
     pub fn collect(write: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<Self> {
         let mut buffer = Self::from_bytes(Vec::new());
         write(&mut buffer)?;

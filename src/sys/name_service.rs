@@ -75,10 +75,8 @@ fn sources_of(switch: &str, database: &str) -> Vec<String> {
     sources
 }
 
-/// Asks getent(1) for a key; none where the name service has no such entry, as far as getent can tell.
-///
-/// # Errors
-/// When getent fails, or does not answer in time.
+/// Asks getent(1) for a key; none where the name service has no such entry, as far as getent can tell. Fails when
+/// getent fails, or does not answer in time.
 pub fn ask_name_service(database: &str, key: &str) -> io::Result<Option<String>> {
     if key.starts_with('-') {
         // It would be an option.
@@ -102,10 +100,8 @@ pub fn ask_name_service(database: &str, key: &str) -> io::Result<Option<String>>
     }
 }
 
-/// The same for one of several `sources`, and none only where each of them could be asked.
-///
-/// # Errors
-/// When one of them could not be asked: then nobody can tell whether there is such an entry.
+/// The same for one of several `sources`, and none only where each of them could be asked. Fails when one of them could
+/// not be asked: then nobody can tell whether there is such an entry.
 pub fn ask_all(sources: &[String], database: &str, key: &str) -> io::Result<Option<String>> {
     match ask_name_service(database, key) {
         Ok(None) => {}

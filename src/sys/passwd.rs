@@ -38,10 +38,8 @@ pub struct PasswdEntry {
     pub home: PathBuf,
 }
 
-/// The user called `name`; none where every source says that there is none.
-///
-/// # Errors
-/// When the files cannot be read, or a source of the name service could not be asked.
+/// The user called `name`; none where every source says that there is none. Fails when the files cannot be read, or a
+/// source of the name service could not be asked.
 pub fn by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
     match local_by_name(name)? {
         Some(entry) => Ok(Some(entry)),

@@ -57,10 +57,8 @@ impl Store {
         read(&self.path).map_err(|e| Error::io("read", &self.path, &e))
     }
 
-    /// Waits until nobody else changes it, and reads it. One that cannot be read is set aside.
-    ///
-    /// # Errors
-    /// When the directory or the lock cannot be made, or somebody else holds it for too long.
+    /// Waits until nobody else changes it, and reads it. One that cannot be read is set aside. Fails when the directory
+    /// or the lock cannot be made, or somebody else holds it for too long.
     pub fn hold(&self, deadline: &Deadline) -> Result<LockedStateFile, Error> {
         self.hold_within(deadline, LOCK_TIME)
     }
@@ -115,10 +113,8 @@ impl LockedStateFile {
         self.content.as_deref()
     }
 
-    /// Puts `content` in its place. The old one stays until the new one is on disk.
-    ///
-    /// # Errors
-    /// When it cannot be written; then the old one holds.
+    /// Puts `content` in its place. The old one stays until the new one is on disk. Fails when it cannot be written;
+    /// then the old one holds.
     pub fn replace(&mut self, content: &[u8]) -> Result<(), Error> {
         let fail = |e: io::Error| Error::io("write", &self.path, &e);
         // One name for all tries, so that what killed runs leave behind does not pile up. Only the holder of the lock

@@ -51,10 +51,8 @@ impl PolicySettingsReader {
         }
     }
 
-    /// What the files say now.
-    ///
-    /// # Errors
-    /// When the configuration cannot be used; only the first time after a change: each trouble is told once.
+    /// What the files say now. Fails when the configuration cannot be used; only the first time after a change: each
+    /// trouble is told once.
     pub fn read_current(&self) -> Result<Option<PolicySettings>, Error> {
         let Some(config) = self.config()? else { return Ok(None) };
         Ok(Some(PolicySettings {

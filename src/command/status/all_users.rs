@@ -80,10 +80,8 @@ fn no_answer(users: &[Account]) -> Option<Error> {
     Some(error.hint("bring its server back, or unmount it"))
 }
 
-/// Runs the command for every user. The worst of their statuses counts.
-///
-/// # Errors
-/// When this is not root, the configuration cannot be used, or the run is told to stop.
+/// Runs the command for every user. The worst of their statuses counts. Fails when this is not root, the configuration
+/// cannot be used, or the run is told to stop.
 pub fn run(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     if !account::is_root() {
         let cause = "only root may look at all users";

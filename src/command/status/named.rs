@@ -8,10 +8,8 @@ use crate::error::{Category, Error};
 use crate::message::address::why_not_plain;
 use crate::sys::account;
 
-/// Refuses a user whom nobody knows: root delivers to no virtual mailbox, and so has nothing to show of one.
-///
-/// # Errors
-/// When there is no such user, or the user database cannot be asked.
+/// Refuses a user whom nobody knows: root delivers to no virtual mailbox, and so has nothing to show of one. Fails when
+/// there is no such user, or the user database cannot be asked.
 pub fn refuse_unknown(who: &Who) -> Result<(), Error> {
     match who.user.as_deref() {
         Some(name) if account::is_root() && account::find_known(name)?.is_none() => Err(nobody(name)),
@@ -26,10 +24,8 @@ fn nobody(name: &str) -> Error {
     }
 }
 
-/// Refuses a name that neither the system knows nor a virtual mailbox has.
-///
-/// # Errors
-/// When nobody is called so, or the user database cannot be asked.
+/// Refuses a name that neither the system knows nor a virtual mailbox has. Fails when nobody is called so, or the user
+/// database cannot be asked.
 pub fn refuse_without_mail(who: &Who, run: &Run) -> Result<(), Error> {
     let Some(name) = who.user.as_deref() else {
         return Ok(());
@@ -44,10 +40,7 @@ pub fn refuse_without_mail(who: &Who, run: &Run) -> Result<(), Error> {
 }
 
 /// Refuses what nothing is forwarded to: what is no address, and a word without a domain that is no user and never was
-/// a destination.
-///
-/// # Errors
-/// When it is none, with the reason.
+/// a destination. Fails when it is none, with the reason.
 pub fn refuse_no_destination(address: &str, run: &Run) -> Result<(), Error> {
     let known = destinations::open_store(run).and_then(|store| destinations::read_destinations(&store).ok());
     if known.is_some_and(|known| known.find(address).is_some()) {

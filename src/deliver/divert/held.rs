@@ -40,10 +40,7 @@ impl HeldCopy {
 }
 
 /// Holds one message in `dir`, synced. The name of its file begins with the time, then `tag`, by which it is found
-/// again.
-///
-/// # Errors
-/// When it cannot be stored; then no part of it stays.
+/// again. Fails when it cannot be stored; then no part of it stays.
 pub fn hold_copy<R: Read>(dir: &Path, tag: &str, letter: MboxEntry<'_, R>) -> Result<HeldCopy, Error> {
     let fail = |e: &io::Error| Error::io("hold a copy in", dir, e);
     make_private_dir(dir)?;

@@ -188,10 +188,8 @@ pub fn read_state(run: &Run) -> Result<Option<StormState>, Error> {
     Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
 }
 
-/// Changes what is remembered; none where there is no state directory. What cannot be understood is set aside.
-///
-/// # Errors
-/// When it cannot be locked, read or written; then nothing is changed.
+/// Changes what is remembered; none where there is no state directory. What cannot be understood is set aside. Fails
+/// when it cannot be locked, read or written; then nothing is changed.
 pub fn change_state<R>(run: &Run, change: impl FnOnce(&mut StormState) -> R) -> Result<Option<R>, Error> {
     let Some(store) = store(run) else { return Ok(None) };
     json_state::change_state(&store, &run.account.name, &run.deadline, change).map(Some)

@@ -41,10 +41,7 @@ pub fn is_answer(delivery: &Delivery<'_>) -> bool {
     }
 }
 
-/// Sends the answer to whoever wrote the message that `token` names.
-///
-/// # Errors
-/// When the MTA cannot take it now.
+/// Sends the answer to whoever wrote the message that `token` names. Fails when the MTA cannot take it now.
 pub fn send_answer(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Answered, Error> {
     let found = history::read_history(run).map(|history| find(delivery, token, &history));
     let writer = match found {

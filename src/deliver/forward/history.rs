@@ -78,11 +78,8 @@ pub struct MessageTurn {
     pub is_by_alias: bool,
 }
 
-/// Waits for the turn of this message.
-///
-/// # Errors
-/// When another run holds it for too long: then the message has to come again. Without a state directory, and where
-/// nothing can be locked, everybody has a turn.
+/// Waits for the turn of this message. Fails when another run holds it for too long: then the message has to come
+/// again. Without a state directory, and where nothing can be locked, everybody has a turn.
 pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Error> {
     let Some(places) = open_places(run) else {
         return Ok(MessageTurn::default());

@@ -113,10 +113,8 @@ pub fn history_path(dir: &Path) -> PathBuf {
     dir.join("sent")
 }
 
-/// Opens what is remembered in `dir`: nothing where there is nothing. Nobody adds to it as long as this is held.
-///
-/// # Errors
-/// When a file cannot be read, or is none of ours, or somebody else holds it for too long.
+/// Opens what is remembered in `dir`: nothing where there is nothing. Nobody adds to it as long as this is held. Fails
+/// when a file cannot be read, or is none of ours, or somebody else holds it for too long.
 pub fn open_history(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
     let path = history_path(dir);
     let mut history = History::default();
@@ -136,10 +134,7 @@ pub fn open_history(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
     Ok(history)
 }
 
-/// Remembers `lines` in `dir`.
-///
-/// # Errors
-/// When they cannot be written; then they are forgotten.
+/// Remembers `lines` in `dir`. Fails when they cannot be written; then they are forgotten.
 pub fn append_lines(dir: &Path, lines: &[HistoryLine<'_>], deadline: &Deadline) -> Result<(), Error> {
     let path = history_path(dir);
     make_private_dir(dir)?;

@@ -79,10 +79,8 @@ impl KeptFile {
         read(&path)
     }
 
-    /// Waits until nobody else sends what is on this list.
-    ///
-    /// # Errors
-    /// When somebody else does for too long, or the lock cannot be made.
+    /// Waits until nobody else sends what is on this list. Fails when somebody else does for too long, or the lock
+    /// cannot be made.
     pub fn hold_for_sending(&self, run: &Run) -> Result<LockedStateFile, Error> {
         let store = Store::new(&self.dir, &format!("{}.sending", self.name));
         store.hold_within(&run.deadline, run.deadline.remaining())

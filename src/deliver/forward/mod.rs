@@ -52,10 +52,8 @@ pub fn outgoing_letter<'a>(
 }
 
 /// Sends the message to `destinations`. What is no address is refused here: every sendmail makes something else of it.
-///
-/// # Errors
-/// When the MTA cannot take it now for some of them; those that it took it for are remembered, and left out the next
-/// time.
+/// Fails when the MTA cannot take it now for some of them; those that it took it for are remembered, and left out the
+/// next time.
 pub fn send_on(
     run: &Run,
     delivery: &Delivery<'_>,

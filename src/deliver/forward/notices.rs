@@ -24,10 +24,7 @@ pub fn notice_receiver(run: &Run, to: To) -> String {
     }
 }
 
-/// Writes one notice.
-///
-/// # Errors
-/// When it could not be written; then no part of it is there.
+/// Writes one notice. Fails when it could not be written; then no part of it is there.
 pub fn write_notice(run: &Run, own: &OwnAddresses, notice: &PendingNotice, date: OffsetDateTime) -> Result<(), Error> {
     let admin = run.config.admin.as_str();
     let mut own = own.clone();

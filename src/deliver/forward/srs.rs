@@ -42,10 +42,8 @@ pub fn rewrite_sender(run: &Run, delivery: &Delivery<'_>, sender: &str) -> Optio
     }
 }
 
-/// How addresses are rewritten on this host, for this domain.
-///
-/// # Errors
-/// When the secrets cannot be read, others may write to them, or there are none.
+/// How addresses are rewritten on this host, for this domain. Fails when the secrets cannot be read, others may write
+/// to them, or there are none.
 pub fn read_rewriter(run: &Run, domain: &str) -> Result<SrsRewriter, Error> {
     let srs = &run.config.srs;
     let path = Path::new(&srs.secrets);

@@ -20,10 +20,7 @@ pub enum DecodeEnd {
 }
 
 /// Copies what is packed in `from` to `to`, up to a line that begins with `until`. Line ends of what was unpacked
-/// become those of this host.
-///
-/// # Errors
-/// When reading or writing fails; then a part may have been written.
+/// become those of this host. Fails when reading or writing fails; then a part may have been written.
 pub fn extract_message<R: Read, W: Write>(
     mut from: R,
     until: Option<&[u8]>,

@@ -48,10 +48,8 @@ pub enum Rescue {
     Nothing,
 }
 
-/// Rescues what a report about our own forward carries; `blames` are the destinations that it is about.
-///
-/// # Errors
-/// When the message is nowhere safe, and trying again can help; then the report has to come again.
+/// Rescues what a report about our own forward carries; `blames` are the destinations that it is about. Fails when the
+/// message is nowhere safe, and trying again can help; then the report has to come again.
 pub fn rescue_message(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Rescue, Error> {
     let Some(report) = delivery.judgement.verdict.bounce() else {
         return Ok(Rescue::Nothing);

@@ -17,9 +17,7 @@ pub struct UnpackedMessage {
 }
 
 /// Takes the message at `place` out of `report`, whose content begins at byte `start`, without the marks of the guard.
-///
-/// # Errors
-/// When the report cannot be read, or there is no room for a large message.
+/// Fails when the report cannot be read, or there is no room for a large message.
 pub fn take_out(
     report: &MessageBuffer,
     start: usize,

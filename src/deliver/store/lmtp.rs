@@ -25,10 +25,8 @@ use crate::sys::read_at::each_piece;
 /// own line on top differs for any two messages.
 const KNOWN_BY_BYTES: u64 = 1 << 20;
 
-/// Hands `entry` to the first of the servers that takes it; gives what is noted of it.
-///
-/// # Errors
-/// When no server takes it now. It may be there even so, where the answer did not come; the error says so.
+/// Hands `entry` to the first of the servers that takes it; gives what is noted of it. Fails when no server takes it
+/// now. It may be there even so, where the answer did not come; the error says so.
 pub fn put_entry<R: Read + Clone>(
     run: &Run,
     servers: &[Endpoint],
@@ -105,10 +103,8 @@ fn what_when_full(terms: Option<Terms<'_>>, what: Lacking) -> Over {
     }
 }
 
-/// Takes over the note of a killed run on `entry`, which is done with: it goes with this run.
-///
-/// # Errors
-/// When the message cannot be read, or has no recipient in LMTP.
+/// Takes over the note of a killed run on `entry`, which is done with: it goes with this run. Fails when the message
+/// cannot be read, or has no recipient in LMTP.
 pub fn settle_left<R: Read + Clone>(run: &Run, entry: &Entry<'_, R>) -> Result<(), Error> {
     let sender = sender(entry.sender, &recipient(run, entry.recipient)?);
     let key = key(run, entry, &sender).map_err(|e| Error::io("read", "the message".as_ref(), &e))?;

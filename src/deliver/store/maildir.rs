@@ -65,10 +65,7 @@ impl InMaildir {
     }
 }
 
-/// Puts `entry` into the Maildir at `path`.
-///
-/// # Errors
-/// When it cannot be written; then nothing of it is in `new/`.
+/// Puts `entry` into the Maildir at `path`. Fails when it cannot be written; then nothing of it is in `new/`.
 pub fn put_entry<R: Read + Clone>(
     run: &Run,
     path: &Path,
@@ -148,10 +145,8 @@ fn put_notice(run: &Run, maildir: &Maildir, terms: Terms<'_>, now: OffsetDateTim
     deliver::deliver_message(maildir, &draft, None, now).ok()
 }
 
-/// Takes a message back, when it goes back to the MTA and will come again. One that stays is known then.
-///
-/// # Errors
-/// When a reader has moved it away, or it cannot be removed.
+/// Takes a message back, when it goes back to the MTA and will come again. One that stays is known then. Fails when a
+/// reader has moved it away, or it cannot be removed.
 pub fn take_back(run: &Run, path: &Path, receipt: InMaildir) -> Result<(), Error> {
     let opened = Maildir::open_or_make(path, run.account.uid).and_then(|maildir| {
         if let Some(key) = receipt.submission {

@@ -18,10 +18,8 @@ use crate::mailbox::{OpenMailbox, count, recover};
 use crate::quota::{Admission, Usage};
 use crate::sys::message_buffer;
 
-/// Puts `entry` into the user's mbox at `path`.
-///
-/// # Errors
-/// When the mailbox cannot be locked or written; then it is as it was.
+/// Puts `entry` into the user's mbox at `path`. Fails when the mailbox cannot be locked or written; then it is as it
+/// was.
 pub fn put_entry<R: Read + Clone>(
     run: &Run,
     path: &Path,
@@ -150,10 +148,8 @@ pub fn open_mbox<R: Read + Clone>(
     }
 }
 
-/// Takes a copy back, when the message goes back to the MTA and will come again. A copy that stays is known then.
-///
-/// # Errors
-/// When the mailbox has changed since, or cannot be locked.
+/// Takes a copy back, when the message goes back to the MTA and will come again. A copy that stays is known then. Fails
+/// when the mailbox has changed since, or cannot be locked.
 pub fn take_back(run: &Run, path: &Path, appended: Appended) -> Result<(), Error> {
     match open_locked(run, path, Owner::Exactly(run.account.uid)) {
         Ok(mut locked) => append::take_back(&mut locked, appended),

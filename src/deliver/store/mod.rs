@@ -59,10 +59,8 @@ impl MailStore {
         }
     }
 
-    /// Puts the entry there, synced, if it fits. A repeated try of a killed run finds what is there.
-    ///
-    /// # Errors
-    /// When it cannot be done now; then no part of it is there.
+    /// Puts the entry there, synced, if it fits. A repeated try of a killed run finds what is there. Fails when it
+    /// cannot be done now; then no part of it is there.
     pub fn put<R: Read + Clone>(
         &self,
         run: &Run,
@@ -77,10 +75,7 @@ impl MailStore {
     }
 
     /// Takes over the note of a killed run on a message that is there, and is not put there again: it goes with this
-    /// run.
-    ///
-    /// # Errors
-    /// When the mailbox cannot be looked at now: then the note stays.
+    /// run. Fails when the mailbox cannot be looked at now: then the note stays.
     pub fn settle_left<R: Read + Clone>(&self, run: &Run, entry: Entry<'_, R>) -> Result<(), Error> {
         match self {
             Self::Mbox(path) => mbox::settle_left(run, path, entry),

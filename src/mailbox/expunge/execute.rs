@@ -53,10 +53,8 @@ pub struct Expunged {
     pub held: Duration,
 }
 
-/// Cuts what the plan says out of the locked mailbox. What came behind that which was looked at stays.
-///
-/// # Errors
-/// When it cannot be done. Then nothing happened.
+/// Cuts what the plan says out of the locked mailbox. What came behind that which was looked at stays. Fails when it
+/// cannot be done. Then nothing happened.
 pub fn expunge(
     locked: &mut OpenMailbox,
     look: &Snapshot,

@@ -78,10 +78,8 @@ impl DamagedJournal {
 }
 
 impl Pending {
-    /// Looks at `place`. One look when nothing is there.
-    ///
-    /// # Errors
-    /// When a journal cannot be read, or somebody else acts by it just now.
+    /// Looks at `place`. One look when nothing is there. Fails when a journal cannot be read, or somebody else acts by
+    /// it just now.
     pub fn find(place: &Path, uid: u32) -> Result<Self, Error> {
         match place.symlink_metadata() {
             Ok(stat) if is_trusted(&stat, uid) => {}
@@ -167,18 +165,14 @@ impl Journal {
             .map_err(|e| Error::io("write journal", &self.place, &e))
     }
 
-    /// Lets another record hold: the content so far, and `more` behind it.
-    ///
-    /// # Errors
-    /// When it cannot be written; then the former record holds.
+    /// Lets another record hold: the content so far, and `more` behind it. Fails when it cannot be written; then the
+    /// former record holds.
     pub fn extend(&mut self, head: RecordHeader, more: impl Read) -> Result<(), Error> {
         self.hold(head, &Ranges::from(0..self.record.bytes), more)
     }
 
-    /// Lets another record hold: these parts of the content so far.
-    ///
-    /// # Errors
-    /// When it cannot be written; then the former record holds.
+    /// Lets another record hold: these parts of the content so far. Fails when it cannot be written; then the former
+    /// record holds.
     pub fn keep(&mut self, head: RecordHeader, parts: &Ranges) -> Result<(), Error> {
         self.hold(head, parts, io::empty())
     }
@@ -206,10 +200,7 @@ impl Journal {
     }
 
     /// Removes it: everything it says was done and synced, or nothing. Where a sync failed in between, it is kept for
-    /// good, and this is where.
-    ///
-    /// # Errors
-    /// When it has to be kept, and cannot be set aside.
+    /// good, and this is where. Fails when it has to be kept, and cannot be set aside.
     pub fn mark_done(self) -> Result<Option<PathBuf>, Error> {
         if self.record.sync_failed {
             return set_aside::put_aside(&self.place, &self.file, SetAsideReason::SyncFailed).map(Some);

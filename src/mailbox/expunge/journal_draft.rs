@@ -30,10 +30,8 @@ pub struct JournalDraft {
 }
 
 impl JournalDraft {
-    /// Begins one for the mailbox of this owner and group. Nobody else can begin one meanwhile.
-    ///
-    /// # Errors
-    /// When it cannot be made, or somebody else is at it.
+    /// Begins one for the mailbox of this owner and group. Nobody else can begin one meanwhile. Fails when it cannot be
+    /// made, or somebody else is at it.
     pub fn begin(place: &Path, uid: u32, gid: u32) -> Result<Self, Error> {
         let path = with_suffix(place, ".new");
         let fail = |e: io::Error| Error::io("make journal", &path, &e);
@@ -95,10 +93,8 @@ impl JournalDraft {
         self.file().sync_data()
     }
 
-    /// Makes it the mailbox's journal. From here on whoever locks the mailbox acts by it.
-    ///
-    /// # Errors
-    /// When it cannot be written; then there is none.
+    /// Makes it the mailbox's journal. From here on whoever locks the mailbox acts by it. Fails when it cannot be
+    /// written; then there is none.
     pub fn commit(mut self, head: RecordHeader) -> Result<Journal, Error> {
         let fail = |e: io::Error| Error::io("write journal", &self.path, &e);
         let content: Hash = self.sha.clone().finalize().into();

@@ -28,10 +28,7 @@ const BLOCK_BYTES: u64 = 4096;
 
 /// Finishes or forgets what an interrupted run left, if there is anything; nothing more than one look where there is
 /// not. Needs the mailbox locked. `state_dir` is where its user keeps journals that cannot lie beside it. What of a
-/// journal is damaged comes back.
-///
-/// # Errors
-/// When it cannot be finished now; then nothing may be done with the mailbox.
+/// journal is damaged comes back. Fails when it cannot be finished now; then nothing may be done with the mailbox.
 pub(in crate::mailbox) fn resume(
     locked: &mut Locked,
     state_dir: Option<&Path>,

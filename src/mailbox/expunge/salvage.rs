@@ -29,11 +29,8 @@ use crate::sys::read_at::{ReadAt, each_piece, read_full};
 /// The first read of a comparison, which nearly always ends it, in bytes.
 const FIRST_BYTES: usize = 256;
 
-/// Puts back what the mailbox lacks of the whole messages of a damaged journal. How many those were.
-///
-/// # Errors
-/// When the mailbox or the journal cannot be read, or the mailbox cannot be written; then the journal stays where it
-/// is.
+/// Puts back what the mailbox lacks of the whole messages of a damaged journal. How many those were. Fails when the
+/// mailbox or the journal cannot be read, or the mailbox cannot be written; then the journal stays where it is.
 pub fn put_back(locked: &Locked, journal: &DamagedJournal, now: OffsetDateTime) -> Result<u64, Error> {
     let fail = |e: io::Error| Error::io("read", &journal.place, &e);
     let runs = runs(&journal.file).map_err(fail)?;

@@ -48,10 +48,7 @@ const DONE: &[u8; LABEL_BYTES] = b"spoolguard done!";
 /// How many journals of one mailbox are set aside for one reason at most.
 const MOST: u32 = 100;
 
-/// Sets a journal aside. Where it is then.
-///
-/// # Errors
-/// When it can neither be renamed nor be written to.
+/// Sets a journal aside. Where it is then. Fails when it can neither be renamed nor be written to.
 pub fn put_aside(place: &Path, file: &File, reason: SetAsideReason) -> Result<PathBuf, Error> {
     let fail = |e: io::Error| Error::io("set aside journal", place, &e);
     if let Ok(path) = rename(place, reason) {
@@ -107,10 +104,8 @@ pub fn is_labelled(file: &File) -> io::Result<bool> {
     Ok(label == *DONE || SetAsideReason::ALL.iter().any(|reason| label == *reason.label()))
 }
 
-/// Makes way for a new journal: one that is done may be renamed over, one that is kept gets another name.
-///
-/// # Errors
-/// When there is one that somebody has to act by, or it cannot be renamed.
+/// Makes way for a new journal: one that is done may be renamed over, one that is kept gets another name. Fails when
+/// there is one that somebody has to act by, or it cannot be renamed.
 pub fn make_way(place: &Path) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("write journal", place, &e);
     let Some(file) = open_kept(place).map_err(fail)? else {

@@ -149,9 +149,7 @@ pub enum Changes {
 
 impl Snapshot {
     /// Looks at a locked mailbox. What is read later goes through a descriptor of its own, on which no lock hangs.
-    ///
-    /// # Errors
-    /// When it cannot be opened again or examined, or is mostly holes.
+    /// Fails when it cannot be opened again or examined, or is mostly holes.
     pub fn take(locked: &OpenMailbox, limit: ReadLimit) -> Result<Self, Error> {
         let path = locked.path();
         let file = open_unread(OpenOptions::new().read(true), path)

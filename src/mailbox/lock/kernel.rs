@@ -12,10 +12,8 @@ use nix::libc;
 use crate::error::Error;
 
 /// Takes a write lock over the whole file. An open-file-description lock meets every other program's fcntl locks, and
-/// does not vanish when another descriptor of the file is closed (fcntl(2)).
-///
-/// # Errors
-/// When the file system cannot lock at all.
+/// does not vanish when another descriptor of the file is closed (fcntl(2)). Fails when the file system cannot lock at
+/// all.
 pub fn lock_fcntl(file: &File, path: &Path) -> Result<bool, Error> {
     lock_range(file, path, 0, 0)
 }
@@ -60,10 +58,7 @@ fn lock_range(file: &File, path: &Path, start: u64, length: libc::off_t) -> Resu
     }
 }
 
-/// Takes an flock(2) lock.
-///
-/// # Errors
-/// When the file system cannot lock at all.
+/// Takes an flock(2) lock. Fails when the file system cannot lock at all.
 pub fn lock_flock(file: &File, path: &Path) -> Result<bool, Error> {
     match FileExt::try_lock_exclusive(file) {
         Ok(()) => Ok(true),

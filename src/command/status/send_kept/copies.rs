@@ -114,10 +114,8 @@ pub fn find_copies(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLoc
     Ok(places)
 }
 
-/// The same, while nobody changes what is looked at: what is not found is gone.
-///
-/// # Errors
-/// When one of them cannot be read, or a mailbox cannot be locked.
+/// The same, while nobody changes what is looked at: what is not found is gone. Fails when one of them cannot be read,
+/// or a mailbox cannot be locked.
 pub(super) fn find_locked(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
     let mut places = HashMap::new();
     for path in mboxes(run) {
@@ -281,10 +279,7 @@ fn has_id_of(key: &MessageKey, kept: &str) -> bool {
 }
 
 /// Reads the message that is about to be sent, while nobody changes it: at the place where it was seen, else wherever
-/// it moved to. None where it is gone.
-///
-/// # Errors
-/// When it cannot be read, or its mailbox cannot be locked.
+/// it moved to. None where it is gone. Fails when it cannot be read, or its mailbox cannot be locked.
 pub(super) fn take_kept(
     run: &Run,
     list: &KeptList,

@@ -40,10 +40,8 @@ struct SendPlan {
     places: HashMap<String, CopyLocation>,
 }
 
-/// Sends on what was kept for `destination`.
-///
-/// # Errors
-/// When the list or the mailbox cannot be read, or a message cannot be sent now.
+/// Sends on what was kept for `destination`. Fails when the list or the mailbox cannot be read, or a message cannot be
+/// sent now.
 pub fn run(
     run: &Run,
     destination: &str,

@@ -11,9 +11,7 @@ use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptMessage};
 use crate::error::{Error, Status};
 
 /// Notes that what waits and is not in the mailbox is in `archive`; where that is empty, that its owner has removed it.
-///
-/// # Errors
-/// When a list or the mailbox cannot be read or written.
+/// Fails when a list or the mailbox cannot be read or written.
 pub fn note_archived(run: &Run, archive: &str, now: OffsetDateTime) -> Result<Status, Error> {
     for list in kept::read_kept_lists(run) {
         let list = list?;

@@ -21,10 +21,7 @@ use crate::message::Message;
 use crate::sys::message_buffer::MessageBuffer;
 
 /// Sends one message, and notes what came of it: the run that the command starts for each. `one` names it: its key, its
-/// place and its length there, and the file.
-///
-/// # Errors
-/// When it cannot be sent now.
+/// place and its length there, and the file. Fails when it cannot be sent now.
 pub fn run_one(run: &Run, destination: &str, one: &str, now: OffsetDateTime) -> Result<Status, Error> {
     let unknown = || Error::new(Category::Configuration, "send", one, "it is on no list");
     let file = KeptFile::of(run, destination).ok_or_else(unknown)?;

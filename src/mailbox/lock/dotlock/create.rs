@@ -41,10 +41,7 @@ pub struct DotlockDraft {
 }
 
 impl DotlockDraft {
-    /// Makes one, without a name where that can be.
-    ///
-    /// # Errors
-    /// When there can be none beside the mailbox.
+    /// Makes one, without a name where that can be. Fails when there can be none beside the mailbox.
     pub fn make(mailbox: &Path, place: Option<&Arc<SpoolDirAccess>>) -> io::Result<Self> {
         let made = match setgid::make_nameless(place.map(Arc::as_ref), mailbox, MODE) {
             Ok(file) => (file, None),

@@ -37,10 +37,7 @@ const CLOCK_SLACK: Duration = Duration::from_secs(5);
 const WRONG_CLOCK: i64 = 24 * 60 * 60;
 
 /// Somebody has the dotlock. Looks whether they still live; what a dead spoolguard left is taken over, and what is too
-/// old is removed.
-///
-/// # Errors
-/// When it cannot be examined, or what is stale cannot be removed.
+/// old is removed. Fails when it cannot be examined, or what is stale cannot be removed.
 pub fn judge_dotlock(path: &Path, plan: DotlockPlan<'_>, fresh: &File) -> Result<DotlockAttempt, Error> {
     let stat = match path.symlink_metadata() {
         Ok(stat) => stat,
