@@ -1,14 +1,14 @@
-//! How long `spool archive` and `spool sweep` take, beside what an administrator types by hand over the same file, and how long a delivery
-//! waits meanwhile. Makes its own mail, in a directory that goes with it, the same each time.
+//! How long `spool archive` and `spool sweep` take, beside what an administrator types by hand over the same file, and
+//! how long a delivery waits meanwhile. Makes its own mail, in a directory that goes with it, the same each time.
 //!
 //! ```text
 //! cargo bench --bench archive                              # 128 MiB, and 10,000 messages to sweep
 //! cargo bench --bench archive -- --mib 1024 --messages 100000 [--dir DIR]
 //! ```
 //!
-//! Everything is read from the page cache, and written to the disk that holds DIR; what is typed by hand is not synced, read back and
-//! compared, and `spool archive` is. CPU time is that of all threads. A machine that does something else meanwhile shows only the CPU
-//! times rightly. Rows of programs that are not installed are left out.
+//! Everything is read from the page cache, and written to the disk that holds DIR; what is typed by hand is not synced,
+//! read back and compared, and `spool archive` is. CPU time is that of all threads. A machine that does something else
+//! meanwhile shows only the CPU times rightly. Rows of programs that are not installed are left out.
 
 // A report of figures is what it is for, and it ends where something goes wrong.
 #![allow(
@@ -181,7 +181,8 @@ impl Bench {
         bytes
     }
 
-    /// Delivers a small message every few milliseconds while something is done. Says how long the slowest delivery took.
+    /// Delivers a small message every few milliseconds while something is done. Says how long the slowest delivery
+    /// took.
     fn deliver_while(&self, work: impl FnOnce()) -> Duration {
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -295,8 +296,8 @@ impl Chance {
     }
 }
 
-/// Writes messages as long as `more` says so of bytes and messages. Half of the bytes are attachments, as in the mailbox of 78 MB that
-/// `tar czf` made 41 MB of; or nine messages of ten are reports.
+/// Writes messages as long as `more` says so of bytes and messages. Half of the bytes are attachments, as in the
+/// mailbox of 78 MB that `tar czf` made 41 MB of; or nine messages of ten are reports.
 fn fill(path: &Path, chance: &mut Chance, more: impl Fn(u64, u64) -> bool, reports: bool) -> u64 {
     let mut file = BufWriter::new(File::create(path).unwrap());
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();

@@ -1,13 +1,14 @@
-//! How long a look at many mailboxes takes, beside `grep -c '^From '` over the same files. Makes its own mail, in a directory that goes
-//! with it, the same each time.
+//! How long a look at many mailboxes takes, beside `grep -c '^From '` over the same files. Makes its own mail, in a
+//! directory that goes with it, the same each time.
 //!
 //! ```text
 //! cargo bench --bench list                                # 40 mailboxes, 512 MiB in all
 //! cargo bench --bench list -- --mailboxes 200 --mib 5120 [--dir DIR]
 //! ```
 //!
-//! "cold" is with the files out of the page cache (posix_fadvise(2)); "first" is without and "second" with what an earlier look
-//! remembered. CPU time is that of all threads. A machine that does something else meanwhile shows only the CPU times rightly.
+//! "cold" is with the files out of the page cache (posix_fadvise(2)); "first" is without and "second" with what an
+//! earlier look remembered. CPU time is that of all threads. A machine that does something else meanwhile shows only
+//! the CPU times rightly.
 
 // A report of figures is what it is for, and it ends where something goes wrong.
 #![allow(
@@ -207,7 +208,8 @@ fn grow(paths: &[PathBuf]) {
     }
 }
 
-/// Every fifth user forwards to a dead address, so that nine tenths of the mail are reports; the others get mail of all sorts.
+/// Every fifth user forwards to a dead address, so that nine tenths of the mail are reports; the others get mail of all
+/// sorts.
 fn message(user: u64, number: u64, chance: &mut Chance) -> String {
     if user.is_multiple_of(5) && chance.next(10) < 9 {
         report(number, chance)

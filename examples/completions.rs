@@ -1,8 +1,8 @@
-//! Writes the completions for bash, zsh and fish that are in `contrib/completions`, from the definition of the command line:
-//! `cargo run --example completions`. A test fails when they are not what it writes.
+//! Writes the completions for bash, zsh and fish that are in `contrib/completions`, from the definition of the command
+//! line: `cargo run --example completions`. A test fails when they are not what it writes.
 //!
-//! The generator knows no value that only the host knows. For these, each script asks the program: addresses that are suspended or failing,
-//! archives, and users.
+//! The generator knows no value that only the host knows. For these, each script asks the program: addresses that are
+//! suspended or failing, archives, and users.
 //!
 //! An example and not a command of the program: nobody needs it where mail is delivered.
 
@@ -14,8 +14,9 @@ use clap::Command;
 use clap_complete::{Shell, generate};
 use spoolguard::cli::shown::command_line;
 
-/// What `status` and `spool archives` print, as one value a line. The keys of their JSON are a promise; a value with an escape in it is left out.
-/// The same words serve every shell: each function is given the program and what was typed to say whose it is.
+/// What `status` and `spool archives` print, as one value a line. The keys of their JSON are a promise; a value with an
+/// escape in it is left out. The same words serve every shell: each function is given the program and what was typed to
+/// say whose it is.
 const DESTINATIONS: &str = r#"'--config|--user|-d|--as' status --json 2>/dev/null | sed -n 's/^{"kind":"destination","user":"[^"\\]*","destination":"\([^"\\]*\)".*/\1/p'"#;
 const ARCHIVES: &str = r#"--config spool archives --json 2>/dev/null | sed -n 's/.*"path":"\([^"\\]*\)".*/\1/p'"#;
 
@@ -62,7 +63,8 @@ fn replaced(script: &str, from: &str, to: &str) -> String {
     script.replace(from, to)
 }
 
-/// For bash, every value that is neither a path nor one of a list is said to be a file, and words without a flag are unknown.
+/// For bash, every value that is neither a path nor one of a list is said to be a file, and words without a flag are
+/// unknown.
 fn with_values_in_bash(bash: &str) -> String {
     let value = |flag: &str, what: &str| format!("{flag})\n{:20}COMPREPLY=($(compgen {what} \"${{cur}}\"))", "");
     let mut script = bash.to_owned();
@@ -121,7 +123,8 @@ fn with_words(script: &str, command: &str, words: usize, values: &str) -> String
     format!("{before}{begin}{block}\n            ;;\n    {after}")
 }
 
-/// With two colons, zsh completes no flag behind the first argument; and `forward b@b.test --keep` is the way to write it.
+/// With two colons, zsh completes no flag behind the first argument; and `forward b@b.test --keep` is the way to write
+/// it.
 fn with_values_in_zsh(zsh: &str) -> String {
     let mut script = zsh.replace("'*::", "'*:");
     for flag in ["--resume", "--suspend", "--send-kept"] {

@@ -1,8 +1,10 @@
-//! Shows how a spool grows when the address that it is forwarded to is dead: with procmail's plain forward, with the recipe that
-//! procmailex(5) prints, and with spoolguard. `cargo run --example growth` prints a table and draws `docs/growth.svg`.
+//! Shows how a spool grows when the address that it is forwarded to is dead: with procmail's plain forward, with the
+//! recipe that procmailex(5) prints, and with spoolguard. `cargo run --example growth` prints a table and draws
+//! `docs/growth.svg`.
 //!
-//! The mail systems are simulated, as the tests in `tests/model` do it; the guard is the real one, with a real mailbox in a
-//! scratch directory. The two endless ones are run byte by byte until their sizes repeat, and what repeats is added up.
+//! The mail systems are simulated, as the tests in `tests/model` do it; the guard is the real one, with a real mailbox
+//! in a scratch directory. The two endless ones are run byte by byte until their sizes repeat, and what repeats is
+//! added up.
 
 // An example ends where it goes wrong, and uses a part of what it shares with the tests.
 #![allow(

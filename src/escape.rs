@@ -1,4 +1,5 @@
-//! Makes text from outside harmless: it can neither steer a terminal nor look like another line. And reads what the kernel has made so.
+//! Makes text from outside harmless: it can neither steer a terminal nor look like another line. And reads what the
+//! kernel has made so.
 
 use std::borrow::Cow;
 
@@ -22,7 +23,8 @@ pub fn escape_harmful(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped.collect())
 }
 
-/// A path as `mountinfo` has it (proc_pid_mountinfo(5)): the kernel escapes blanks, tabs, line ends and backslashes there.
+/// A path as `mountinfo` has it (proc_pid_mountinfo(5)): the kernel escapes blanks, tabs, line ends and backslashes
+/// there.
 pub fn mount_path(escaped: &str) -> String {
     let blanks = escaped
         .replace("\\040", " ")

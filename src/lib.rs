@@ -1,4 +1,4 @@
-//! spoolguard stands between a mail system and a mailbox. It reads one message, sees what it is, and appends it,
+//! spoolguard stands between a mail system and a mailbox. It reads one message and sees what it is. Then it appends it,
 //! forwards it in a way that cannot loop, diverts it to the administrator, or leaves it with the mail system.
 
 pub mod archive;

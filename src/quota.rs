@@ -26,8 +26,9 @@ pub enum Admission {
 
 /// Decides whether a message of `incoming_bytes` fits into a mailbox. A message that fills it exactly fits.
 ///
-/// A report, or what has been here before, finds a place in any case. Refused, or left to wait for hours, it makes the mail system
-/// report that to whoever passed it on, and a plain forward there passes on the report as well, which finds the same full mailbox.
+/// A report, or what has been here before, finds a place in any case. Refused, or left to wait for hours, it makes the
+/// mail system report that to whoever passed it on. A plain forward there passes on the report as well, which finds the
+/// same full mailbox.
 pub fn admit(
     usage: Usage,
     incoming_bytes: u64,
@@ -68,8 +69,9 @@ pub fn when_full(over: Over, sender: &Sender, judgement: &Judgement) -> Over {
     }
 }
 
-/// To what length a mailbox that is beyond a limit has to shrink, so that it is within its soft limits again; none while it is within its
-/// limits. `soft` gives the soft limit to a hard one. Messages are taken to be of the same length, for want of anything better.
+/// To what length a mailbox that is beyond a limit has to shrink, so that it is within its soft limits again; none
+/// while it is within its limits. `soft` gives the soft limit to a hard one. Messages are taken to be of the same
+/// length, for want of anything better.
 pub fn needed_relief(usage: Usage, limit: Limit, soft: impl Fn(u64) -> u64) -> Option<u64> {
     let by_bytes = limit.bytes.filter(|bytes| usage.bytes > *bytes).map(&soft);
     let by_messages = limit

@@ -1,5 +1,5 @@
-//! What is compiled for a run: the C programs beside this file, and spoolguard with shared libraries. What the package has is taken as
-//! it was built.
+//! What is compiled for a run: the C programs beside this file, and spoolguard with shared libraries. What the package
+//! has is taken as it was built.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Many writers on one mailbox at once, and how long the unluckiest message takes. Whatever is refused is tried again at once, as long
-//! as there is time; what is not done then is killed.
+//! Many writers on one mailbox at once, and how long the unluckiest message takes. Whatever is refused is tried again
+//! at once, as long as there is time; what is not done then is killed.
 
 use std::sync::Barrier;
 use std::thread;

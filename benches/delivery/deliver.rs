@@ -60,7 +60,8 @@ pub fn deliver(mut command: Command, message: &[u8], limit: Duration) -> Deliver
     }
 }
 
-/// Writes a message into a pipe and closes it, unless that takes too long. A program that fails need not read all of it.
+/// Writes a message into a pipe and closes it, unless that takes too long. A program that fails need not read all of
+/// it.
 fn write_until(mut pipe: ChildStdin, message: &[u8], until: Instant) -> Option<()> {
     fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     let mut rest = message;

@@ -1,10 +1,11 @@
-//! How long whole deliveries take, from the start of the program to its end, spoolguard's beside those of other programs and beside the
-//! least that a delivery has to do (`minimal.c`: read, lock, look again, append, sync; `minimal_maildir.c` for a Maildir).
+//! How long whole deliveries take, from the start of the program to its end, spoolguard's beside those of other
+//! programs and beside the least that a delivery has to do (`minimal.c`: read, lock, look again, append, sync;
+//! `minimal_maildir.c` for a Maildir).
 //!
 //! ```text
-//! cargo bench --bench delivery                      # about four minutes, and at first a build of spoolguard without shared libraries
-//! cargo bench --bench delivery -- --full            # more of everything
-//! cargo bench --bench delivery -- --only small,full [--runs N] [--dir DIR] [--mailbox MIB] [--packaged PATH]
+//! cargo bench --bench delivery                      # about four minutes, and at first a build of spoolguard without
+//! shared libraries cargo bench --bench delivery -- --full            # more of everything cargo bench --bench delivery
+//! -- --only small,full [--runs N] [--dir DIR] [--mailbox MIB] [--packaged PATH]
 //!     [--dynamic PATH]                              # or "none"
 //! ```
 //!
@@ -26,16 +27,16 @@
 //! | `verdict` | ordinary mail, a report, a loop |
 //! | `forward` | to 1 and to 50 addresses; `swallow.c` stands for sendmail |
 //!
-//! Programs that are not installed are left out, and the end says how to get them: `tests/peers/install`, and `benches/delivery/fetch` for
-//! those that cannot be installed beside each other. Run as root, all of it happens in a mount namespace in which /var/mail is a directory
-//! in DIR; not as root, the programs that insist on /var/mail are left out. Each program runs as a user of its own in group `mail`,
-//! except where it says so.
+//! Programs that are not installed are left out, and the end says how to get them: `tests/peers/install`, and
+//! `benches/delivery/fetch` for those that cannot be installed beside each other. Run as root, all of it happens in a
+//! mount namespace in which /var/mail is a directory in DIR; not as root, the programs that insist on /var/mail are
+//! left out. Each program runs as a user of its own in group `mail`, except where it says so.
 //!
-//! All programs deliver once in each round, and the times are medians over the rounds; "times the first" is the median of what each took
-//! divided by what the first row took in the same round. "memory" and what follows are from one more delivery each: the largest process
-//! (`peak.c`), instructions outside the kernel with all processes (valgrind), system calls (strace). Between deliveries the file system is
-//! synced, so that nobody pays for another one. A machine that does something else meanwhile shows only the CPU times, the memory and the
-//! instructions rightly.
+//! All programs deliver once in each round, and the times are medians over the rounds; "times the first" is the median
+//! of what each took divided by what the first row took in the same round. "memory" and what follows are from one more
+//! delivery each: the largest process (`peak.c`), instructions outside the kernel with all processes (valgrind), system
+//! calls (strace). Between deliveries the file system is synced, so that nobody pays for another one. A machine that
+//! does something else meanwhile shows only the CPU times, the memory and the instructions rightly.
 
 // A report of figures is what it is for, and it ends where something goes wrong.
 #![allow(
@@ -624,8 +625,8 @@ impl Bench {
     }
 }
 
-/// The first deliveries of a program into a large mailbox: what they take, and whether the following ones are quick enough to be
-/// repeated.
+/// The first deliveries of a program into a large mailbox: what they take, and whether the following ones are quick
+/// enough to be repeated.
 fn begin(program: &Program, seat: &Seat, mail: &Mail) -> (String, bool) {
     const LIMIT: Duration = Duration::from_secs(120);
     const QUICK: Duration = Duration::from_secs(2);

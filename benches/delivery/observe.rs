@@ -1,5 +1,5 @@
-//! What a delivery does, seen from outside, one delivery each: how much memory it needs, how many instructions, which locks it takes and
-//! what it syncs. Where the tool for it is missing or cannot be used, nothing is said.
+//! What a delivery does, seen from outside, one delivery each: how much memory it needs, how many instructions, which
+//! locks it takes and what it syncs. Where the tool for it is missing or cannot be used, nothing is said.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};

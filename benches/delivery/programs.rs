@@ -289,8 +289,8 @@ pub fn spoolguard_configuration(seat: &Seat) -> String {
     )
 }
 
-/// A configuration with which dovecot-lda works without its daemon. Debian's takes the fcntl lock first; that would block whoever takes
-/// the dotlock first.
+/// A configuration with which dovecot-lda works without its daemon. Debian's takes the fcntl lock first; that would
+/// block whoever takes the dotlock first.
 fn dovecot_configuration(seat: &Seat) -> String {
     let (home, user) = (seat.home.display(), &seat.user);
     let group = nix::unistd::Group::from_gid(nix::unistd::Gid::from_raw(seat.gid()))

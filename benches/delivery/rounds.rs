@@ -1,5 +1,5 @@
-//! Programs beside each other: each delivers once in every round, so that whatever else the machine does meets all of them alike. What
-//! is compared is each program with the first one of the same round.
+//! Programs beside each other: each delivers once in every round, so that whatever else the machine does meets all of
+//! them alike. What is compared is each program with the first one of the same round.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
-//! Where the programs deliver: a scratch directory on the disk that is measured, and for each program a user of its own with a home and
-//! a mailbox. As root in a mount namespace, in which /var/mail is the scratch directory, /etc/passwd knows the users and nobody logs;
-//! else as whoever runs this, who cannot have that, and without those programs that write to /var/mail.
+//! Where the programs deliver: a scratch directory on the disk that is measured, and for each program a user of its own
+//! with a home and a mailbox. As root in a mount namespace, in which /var/mail is the scratch directory, /etc/passwd
+//! knows the users and nobody logs; else as whoever runs this, who cannot have that, and without those programs that
+//! write to /var/mail.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
@@ -214,8 +215,8 @@ impl Seat {
         }
     }
 
-    /// A program run by the user, in group `mail` as mail systems on Debian run it, in a clean environment; or below a tool that
-    /// watches it.
+    /// A program run by the user, in group `mail` as mail systems on Debian run it, in a clean environment; or below a
+    /// tool that watches it.
     pub fn command(&self, under: &[OsString], program: &Path) -> Command {
         let mut words = under.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
         let mut command = Command::new(words.next().unwrap());

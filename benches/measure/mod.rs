@@ -15,7 +15,8 @@ pub struct Took {
 }
 
 #[allow(dead_code, reason = "not every benchmark uses it")]
-/// Runs a program that has to succeed. Its output goes into a pipe: where nobody reads it, grep stops at the first line that matches.
+/// Runs a program that has to succeed. Its output goes into a pipe: where nobody reads it, grep stops at the first line
+/// that matches.
 pub fn run(command: &mut Command) -> Took {
     let before = children();
     let begun = Instant::now();

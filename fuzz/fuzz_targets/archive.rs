@@ -1,5 +1,5 @@
-//! Any bytes as an archive: reading them never panics, needs bounded memory, and what passes as sound gives as many bytes as it says. What we
-//! pack comes back.
+//! Any bytes as an archive: reading them never panics, needs bounded memory, and what passes as sound gives as many
+//! bytes as it says. What we pack comes back.
 #![no_main]
 
 use std::fs::{self, File};

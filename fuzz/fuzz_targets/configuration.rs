@@ -1,5 +1,5 @@
-//! Any text as a configuration: its mistakes are found without a panic, at places that are in it. What has none can be loaded, and what one user
-//! is told of it is what all of it says about him.
+//! Any text as a configuration: its mistakes are found without a panic, at places that are in it. What has none can be
+//! loaded, and what one user is told of it is what all of it says about him.
 #![no_main]
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! A journal of an expunge beside any mailbox, whole or damaged: opening the mailbox never panics, says the same when it is opened again, and a
-//! journal that is damaged costs no byte of the mailbox and is never deleted.
+//! A journal of an expunge beside any mailbox, whole or damaged: opening the mailbox never panics, says the same when
+//! it is opened again, and a journal that is damaged costs no byte of the mailbox and is never deleted.
 #![no_main]
 
 use std::fs;

@@ -1,4 +1,5 @@
-//! Splitting an mbox never panics, and its messages lie one behind the other and make up the whole file, but for empty lines before the first.
+//! Splitting an mbox never panics, and its messages lie one behind the other and make up the whole file, but for empty
+//! lines before the first.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

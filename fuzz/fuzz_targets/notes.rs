@@ -1,5 +1,5 @@
-//! Any notes on any mailbox: opening it never panics, changes nothing but zeros and the end, cuts off no message of another program, and the next
-//! delivery comes, once.
+//! Any notes on any mailbox: opening it never panics, changes nothing but zeros and the end, cuts off no message of
+//! another program, and the next delivery comes, once.
 #![no_main]
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! Any bytes in the files of the state directory: what is read never panics, what is understood can be written and is understood again, and a
-//! memory of a mailbox never says what is not so.
+//! Any bytes in the files of the state directory: what is read never panics, what is understood can be written and is
+//! understood again, and a memory of a mailbox never says what is not so.
 #![no_main]
 
 use std::fs::{self, File};

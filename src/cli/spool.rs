@@ -144,20 +144,12 @@ pub struct Dirt {
     pub rescue: bool,
 }
 
-/// Whether a command that changes something may do so.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct Agreement {
-    /// Do it without asking
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
 /// What every command that changes mailboxes has.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Changing {
-    /// Whether it is done.
-    #[command(flatten)]
-    pub agreement: Agreement,
+    /// Do it without asking
+    #[arg(short, long)]
+    pub yes: bool,
     /// Print one JSON object a line
     #[arg(long, help_heading = "Output")]
     pub json: bool,

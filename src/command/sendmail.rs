@@ -121,7 +121,7 @@ impl RedirectCall {
     }
 }
 
-/// Whose redirect a message is. Further down than the first `Received` another host wrote the field, or the message was
+/// Whose redirect a message is. Further down than the first `Received` another host wrote the field. Or the message was
 /// redirected to the user, who now sends it on by hand.
 fn redirected_from(buffer: &MessageBuffer) -> Option<Address> {
     let message = Message::new(buffer.head());

@@ -207,13 +207,11 @@ impl OverflowContent {
         }
         let has_equal = !alike.is_empty() && {
             let incoming = incoming()?;
-            let whole = MboxMessage {
-                offset: 0,
-                bytes: incoming.bytes(),
-                head: incoming.head(),
-                doubt: None,
-            };
-            alike.contains(&of_stored(&incoming, &whole, HashScope::Written)?)
+            alike.contains(&of_stored(
+                &incoming,
+                &MboxMessage::of_buffer(&incoming),
+                HashScope::Written,
+            )?)
         };
         Ok(Self { messages, has_equal })
     }

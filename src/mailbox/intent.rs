@@ -2,8 +2,8 @@
 //! next try does not bring the message a second time.
 //!
 //! A note is an extended attribute of the mailbox (xattr(7)), one for each append. It is set under the lock before the
-//! first byte is written, says where the message begins, where it will end and what checksum it has, and is removed
-//! last of all, when nothing can fail any more. Only a run that was killed, or that could not take back what it wrote,
+//! first byte is written, and removed last of all, when nothing can fail any more. It says where the message begins,
+//! where it will end and what checksum it has. Only a run that was killed, or that could not take back what it wrote,
 //! leaves one. Whoever opens the mailbox next looks (`mailbox/recover.rs`):
 //!
 //! - The message ends too early, or has holes: it is cut off again, if nobody wrote behind it.
@@ -16,9 +16,9 @@
 //!
 //! Two equal messages that are sent on purpose both arrive, because a run that ends well leaves no note.
 //!
-//! An attribute rather than a file: it needs no directory that the user may write to, goes where the mailbox goes, is
-//! shared by all who may write to it, and reaches the disk with the mailbox's own sync, since it is a part of the same
-//! inode. Where the file system has none, a killed run may bring its message twice; the message never gets lost.
+//! An attribute rather than a file: it needs no directory that the user may write to, and goes where the mailbox goes.
+//! All who may write to the mailbox share it. It is a part of the same inode, and reaches the disk with the mailbox's
+//! own sync. Where the file system has none, a killed run may bring its message twice; the message never gets lost.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -145,8 +145,8 @@ fn own_names() -> MutexGuard<'static, Vec<String>> {
     NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The notes on an open, locked mailbox, the oldest first, and of the runs that go on none but those that know nothing
-/// of their progress. Those that cannot be understood go.
+/// The notes on an open, locked mailbox, the oldest first. Of runs that go on, only those that know nothing of their
+/// progress. Those that cannot be understood go.
 pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
     let (mut living, mut dead) = (Vec::new(), Vec::new());
     for name in note_names(file) {

@@ -1,7 +1,7 @@
 //! An mbox on disk: lock, recover, append, read, expunge.
 //!
-//! `open_locked` is the only way to a mailbox that is changed. It takes the locks (`lock`), finishes an expunge that
-//! was interrupted (`expunge`), and puts in order what a killed run left of a message (`recover`, by the notes of
+//! `open_locked` is the only way to a mailbox that is changed. It takes the locks (`lock`) and finishes an expunge that
+//! was interrupted (`expunge`). It puts in order what a killed run left of a message (`recover`, by the notes of
 //! `intent`). What it returns, `OpenMailbox`, is what `append` and `expunge` ask for: neither can be called before that
 //! is done.
 //!

@@ -14,6 +14,7 @@ use crate::message::from_line::{
     ABOVE_BYTES, BYTE_ORDER_MARK, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_mbox, classify_line,
     without_preamble,
 };
+use crate::sys::message_buffer::MessageBuffer;
 use crate::sys::read_at::{ReadAt, read_full};
 
 /// How much is read in one step, in bytes: it stays in the caches of the processor, and the program small.
@@ -36,6 +37,18 @@ pub struct MboxMessage<'a> {
     pub head: &'a [u8],
     /// The first line in it at which another message may begin.
     pub doubt: Option<&'a Doubt>,
+}
+
+impl<'a> MboxMessage<'a> {
+    /// One that lies in a buffer by itself.
+    pub fn of_buffer(buffer: &'a MessageBuffer) -> Self {
+        Self {
+            offset: 0,
+            bytes: buffer.bytes(),
+            head: buffer.head(),
+            doubt: None,
+        }
+    }
 }
 
 /// A line at which a message may begin, and does not surely.

@@ -163,7 +163,7 @@ impl Recovery<'_> {
         }
     }
 
-    /// Ends a message that has holes with an empty line, as it ended before, so that what others wrote behind it is a
+    /// Ends a message that has holes with an empty line, as it ended before. So what others wrote behind it is a
     /// message of its own.
     fn close_hole(&mut self, extent: &AppendExtent) -> io::Result<()> {
         let mut end = [0; 2];

@@ -1,6 +1,6 @@
 //! Remembers the last submissions to a mailbox, in an extended attribute of the mbox, or of a Maildir's `new/`
-//! (`maildir/submissions.rs`). When an MTA dies behind our answer, or a run is killed after its note was removed, the
-//! message comes again although it is there, or its user has deleted it since.
+//! (`maildir/submissions.rs`). An MTA may die behind our answer, or a run be killed after its note was removed. Then
+//! the message comes again although it is there, or its user has deleted it since.
 //!
 //! A submission is noted only after the sync of its message, under the lock, and forgotten before the message is taken
 //! back. So it never stands for mail that is not safe. After a power loss the last ones may be missing; then the note

@@ -7,8 +7,8 @@
 //!
 //! `directory` opens the directories without following links below them, `draft` knows size and fingerprint, `name`
 //! what a name says, `deliver` writes. `intent` lets the next try know what a killed run left, `submissions` what an
-//! MTA brings again behind our answer. `read` lists and opens messages, `view` shows all of them as one mbox, `flags`
-//! says in an mbox what names say here, `departure` takes out what is in an archive. `usage` counts by names,
+//! MTA brings again behind our answer. `read` lists and opens messages, and `view` shows all of them as one mbox.
+//! `flags` says in an mbox what names say here; `departure` takes out what is in an archive. `usage` counts by names,
 //! `size_file` keeps the Maildir++ file `maildirsize` where there is one. UID lists of IMAP servers are left alone:
 //! they number what they find.
 

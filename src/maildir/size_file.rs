@@ -1,8 +1,8 @@
 //! `maildirsize`, the Maildir++ file that says how full a Maildir is: a line with the limit, then lines of bytes and
 //! messages that are added up. Whoever delivers adds a line; whoever finds the sums wrong counts by names and writes
 //! the file anew. It is the user's: what it says is believed for the user's own limit, and for ours only between
-//! counts. What is damaged says nothing: a file without a limit or without sums, and one that ends in the middle of a
-//! line, behind which a line would be part of that.
+//! counts. What is damaged says nothing: a file without a limit or without sums. So is one that ends in the middle of a
+//! line: what is written behind it would be part of that line.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

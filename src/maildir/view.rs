@@ -1,6 +1,6 @@
 //! A Maildir as the mbox that its messages would make: whatever reads mboxes reads Maildirs. Each message has a
-//! separator line with its date of arrival, its flags in the fields that mboxes have for them, is quoted, and ends with
-//! an empty line. Nothing of that is on the disk, and of one message at a time a part is in memory.
+//! separator line with its date of arrival, and its flags in the fields that mboxes have for them. It is quoted, and
+//! ends with an empty line. Nothing of that is on the disk, and of one message at a time a part is in memory.
 //!
 //! What was seen stays what it was: a message that gets other flags meanwhile is found again, and one that is removed
 //! is an error.

@@ -16,8 +16,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Takes the address out of `text`: display names, comments and angle brackets are left behind (RFC 5322 section 3.4).
-    /// `None` when nothing is left, as for `<>`.
+    /// Takes the address out of `text`: display names, comments and angle brackets are left behind (RFC 5322 section
+    /// 3.4). `None` when nothing is left, as for `<>`.
     pub fn parse(text: &str) -> Option<Self> {
         let bare = without_comments(text);
         let spec = match (bare.rfind('<'), bare.rfind('>')) {
@@ -72,7 +72,8 @@ impl Address {
     }
 
     /// Tells whether both reach one mailbox: domains without case, extensions ignored. Local parts are compared without
-    /// case too (RFC 5321 section 2.4 lets hosts tell them apart, but no Unix mail system does, and a loop missed costs more).
+    /// case too. RFC 5321 section 2.4 lets hosts tell them apart, but no Unix mail system does, and a loop missed costs
+    /// more.
     pub fn same_mailbox(&self, other: &Self, delimiter: &str) -> bool {
         self.mailbox(delimiter) == other.mailbox(delimiter)
     }
@@ -142,8 +143,9 @@ pub fn without_route(spec: &str) -> &str {
     }
 }
 
-/// Tells whether `text` can be handed to any sendmail as it stands: one local part, at most one domain, and nothing that some mail
-/// system takes for syntax. Postfix quietly discards what it gets for `@b.test`, and others send `b b@b.test` to two people.
+/// Tells whether `text` can be handed to any sendmail as it stands: one local part, at most one domain, and nothing
+/// that some mail system takes for syntax. Postfix quietly discards what it gets for `@b.test`, and others send `b
+/// b@b.test` to two people.
 pub fn is_plain(text: &str) -> bool {
     why_not_plain(text).is_none()
 }
@@ -190,7 +192,8 @@ pub struct OwnAddresses {
 }
 
 impl OwnAddresses {
-    /// Starts an empty list; `delimiter` holds the characters that separate an extension, as Postfix's `recipient_delimiter`.
+    /// Starts an empty list; `delimiter` holds the characters that separate an extension, as Postfix's
+    /// `recipient_delimiter`.
     pub fn new(delimiter: &str) -> Self {
         Self {
             list: Vec::new(),
@@ -232,8 +235,8 @@ impl OwnAddresses {
         one_word(&self.primary().map(|own| own.to_string()).unwrap_or_default())
     }
 
-    /// Tells whether an `X-Loop` value is the user's own: an own address, or the very mark that goes out, which some addresses
-    /// cannot be read back from.
+    /// Tells whether an `X-Loop` value is the user's own: an own address, or the very mark that goes out, which some
+    /// addresses cannot be read back from.
     pub fn is_loop_mark(&self, value: &str) -> bool {
         let mark = self.loop_mark();
         (!mark.is_empty() && one_word(value) == mark)

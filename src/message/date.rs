@@ -1,5 +1,6 @@
-//! Dates as programs write them into separator lines and header fields: words of a dozen forms, read without knowing which one it is.
-//! What is no date is `None`. Zones are passed over: most programs write the local time and not which that is.
+//! Dates as programs write them into separator lines and header fields: words of a dozen forms, read without knowing
+//! which one it is. What is no date is `None`. Zones are passed over: most programs write the local time and not which
+//! that is.
 
 use time::{Date, Month};
 
@@ -63,7 +64,8 @@ pub(super) fn split_words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
-/// The date of asctime(3) at the end of a line below a sender with a domain: what nearly every separator line is, read without its words.
+/// The date of asctime(3) at the end of a line below a sender with a domain: what nearly every separator line is, read
+/// without its words.
 pub(super) fn asctime_tail(line: &[u8]) -> Option<&[u8; 24]> {
     let (head, date) = line.strip_prefix(b"From ")?.split_last_chunk::<24>()?;
     let sender = head.trim_ascii();
@@ -100,8 +102,9 @@ pub(super) fn asctime_tail(line: &[u8]) -> Option<&[u8; 24]> {
     (is_plain && is_day && is_clock && is_named).then_some(date)
 }
 
-/// When the message was delivered, in seconds since 1970: the line's day and time of day, taken as UTC, since most programs write the
-/// local time and not which that is. A line without a time of day means the end of that day, so that nothing seems older than it is.
+/// When the message was delivered, in seconds since 1970: the line's day and time of day, taken as UTC, since most
+/// programs write the local time and not which that is. A line without a time of day means the end of that day, so that
+/// nothing seems older than it is.
 pub fn parse_date(line: &[u8]) -> Option<i64> {
     if let Some(date) = asctime_tail(line) {
         let at = |from: usize, to: usize| number(date.get(from..to)?.trim_ascii_start());
@@ -170,8 +173,8 @@ enum Numeric {
     Moment(i64),
 }
 
-/// `2026-11-02`, with or without `T10:00:00Z`; `11/2/2026`, the month first as in the United States, unless there is no such month;
-/// `2.11.2026`; `2026/11/02`; `1793613600`.
+/// `2026-11-02`, with or without `T10:00:00Z`; `11/2/2026`, the month first as in the United States, unless there is no
+/// such month; `2.11.2026`; `2026/11/02`; `1793613600`.
 fn numeric_date(word: &[u8]) -> Option<Numeric> {
     if (9..=11).contains(&word.len()) && word.iter().all(u8::is_ascii_digit) {
         return number(word).map(Numeric::Moment);

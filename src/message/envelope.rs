@@ -14,8 +14,8 @@ pub enum Sender {
 }
 
 impl Sender {
-    /// Reads what a mail system calls the sender. `<>`, nothing at all, and `MAILER-DAEMON` are the null sender; sendmail puts
-    /// its own domain behind that name, and nobody who calls himself so wants an answer.
+    /// Reads what a mail system calls the sender. `<>`, nothing at all, and `MAILER-DAEMON` are the null sender;
+    /// sendmail puts its own domain behind that name, and nobody who calls himself so wants an answer.
     pub fn read(text: &str) -> Self {
         let bare = without_blanks(text);
         let bare = without_route(bare.trim_start_matches('<').trim_end_matches('>'));

@@ -1,8 +1,9 @@
-//! Where a message of an mbox begins: the line `From sender date` (RFC 4155, mbox(5)). The one rule for all who read a mailbox.
+//! Where a message of an mbox begins: the line `From sender date` (RFC 4155, mbox(5)). The one rule for all who read a
+//! mailbox.
 //!
-//! Every program writes that line a little differently, prose begins with the same word, and few programs quote it in what they
-//! store. So a line is judged by three things: what stands above it, its own form, and what follows. A line after an empty line,
-//! or at the start of the file, is
+//! Every program writes that line a little differently, prose begins with the same word, and few programs quote it in
+//! what they store. So a line is judged by three things: what stands above it, its own form, and what follows. A line
+//! after an empty line, or at the start of the file, is
 //!
 //! | form of the line | a whole header follows | two fields | one field | nothing | text |
 //! |---|---|---|---|---|---|
@@ -14,16 +15,17 @@
 //! | any other words | doubtful | text | text | text | text |
 //! | git's: a commit and `Mon Sep 17 00:00:00 2001` | text | text | text | text | text |
 //!
-//! An exact line separates whatever follows, because every other program splits there, and whoever stores mail quotes it. A whole
-//! header names its writer and has a field that programs add (`Date`, `Message-ID`, `Received`), as RFC 5322 section 3.6 demands;
-//! a mail that somebody pasted into a text rarely has both below such a line. In a file that begins with git's line, every such
-//! line is exact (git-format-patch(1)).
+//! An exact line separates whatever follows, because every other program splits there, and whoever stores mail quotes
+//! it. A whole header names its writer and has a field that programs add (`Date`, `Message-ID`, `Received`), as RFC
+//! 5322 section 3.6 demands; a mail that somebody pasted into a text rarely has both below such a line. In a file that
+//! begins with git's line, every such line is exact (git-format-patch(1)).
 //!
-//! Below the header of a MIME part, and below the ruler of a forwarded message, everything but an exact line is doubtful at best.
-//! Without an empty line above it, an exact line with a whole header is doubtful, and everything else is text.
+//! Below the header of a MIME part, and below the ruler of a forwarded message, everything but an exact line is
+//! doubtful at best. Without an empty line above it, an exact line with a whole header is doubtful, and everything else
+//! is text.
 //!
-//! Doubtful means: no message is split there, and nobody takes the message around it out of a mailbox. Both mistakes keep mail
-//! where it is: to split nothing, and to take nothing.
+//! Doubtful means: no message is split there, and nobody takes the message around it out of a mailbox. Both mistakes
+//! keep mail where it is: to split nothing, and to take nothing.
 
 use crate::message::date::{DateWord, asctime_tail, split_words};
 use crate::message::line::{field_name, line_length, skip_empty_lines, without_line_end};
@@ -133,8 +135,8 @@ pub fn classify_line(candidate: &Candidate<'_>) -> LineKind {
     }
 }
 
-/// Tells whether an mbox begins with `bytes`: a separator line, which a byte order mark or empty lines may precede. Where nothing follows
-/// them, it is one without messages.
+/// Tells whether an mbox begins with `bytes`: a separator line, which a byte order mark or empty lines may precede.
+/// Where nothing follows them, it is one without messages.
 pub fn begins_mbox(bytes: &[u8]) -> bool {
     let bytes = without_preamble(bytes);
     if bytes.is_empty() {
@@ -148,13 +150,14 @@ pub fn begins_mbox(bytes: &[u8]) -> bool {
     classify_line(&start) == LineKind::Separator
 }
 
-/// Tells whether a message may begin at `at`, where one was torn: in the middle of a line an exact line does, unless it was quoted, at its
-/// start any line that may separate messages.
+/// Tells whether a message may begin at `at`, where one was torn: in the middle of a line an exact line does, unless it
+/// was quoted, at its start any line that may separate messages.
 pub fn begins_anywhere(bytes: &[u8], at: usize) -> bool {
     let rest = bytes.get(at..).unwrap_or_default();
     let above = bytes.get(..at).unwrap_or_default();
     if !above.is_empty() && !above.ends_with(b"\n") {
-        // A message that was torn behind a quote mark would go on with a header; what was quoted in one mostly goes on with text.
+        // A message that was torn behind a quote mark would go on with a header; what was quoted in one mostly goes on
+        // with text.
         let marks = above.iter().rev().take_while(|b| **b == b'>').count();
         let before = above.get(..above.len() - marks).unwrap_or_default();
         let is_quoted = marks > 0
@@ -178,8 +181,8 @@ pub fn without_preamble(bytes: &[u8]) -> &[u8] {
     skip_empty_lines(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes))
 }
 
-/// How many bytes the separator lines take at the start of one message: `From ` of any form, or the `>From ` that some callers
-/// make of it. What is no exact line counts only right above a header.
+/// How many bytes the separator lines take at the start of one message: `From ` of any form, or the `>From ` that some
+/// callers make of it. What is no exact line counts only right above a header.
 pub fn leading_length(bytes: &[u8]) -> usize {
     let unquoted = |line| <[u8]>::strip_prefix(line, b">").unwrap_or(line);
     let mut length = 0;
@@ -264,7 +267,8 @@ impl FromLineForm {
     }
 }
 
-/// An address as programs write it into such a line: with a domain, as a path of UUCP, or in their own words for "nobody".
+/// An address as programs write it into such a line: with a domain, as a path of UUCP, or in their own words for
+/// "nobody".
 fn is_address(word: &[u8]) -> bool {
     word == b"-" || word.starts_with(b"\"") || word.iter().any(|b| matches!(b, b'@' | b'!')) || is_daemon(word)
 }
@@ -358,7 +362,8 @@ fn ends_empty(above: &[u8]) -> bool {
     line.is_empty() || line.ends_with(b"\n")
 }
 
-/// Tells whether the last words above announce a message inside this one: the header of a MIME part, or a mail program's ruler.
+/// Tells whether the last words above announce a message inside this one: the header of a MIME part, or a mail
+/// program's ruler.
 fn introduces_a_quote(above: &[u8]) -> bool {
     #[rustfmt::skip]
     const RULERS: [&[u8]; 8] = [

@@ -1,5 +1,6 @@
-//! Domain names in the form that the DNS knows: labels beyond ASCII as A-labels, `xn--...` (RFC 5890, RFC 3492). Two spellings of one domain
-//! are equal then. What cannot be encoded stays as it was. Composed and decomposed letters are not made equal: mail programs compose.
+//! Domain names in the form that the DNS knows: labels beyond ASCII as A-labels, `xn--...` (RFC 5890, RFC 3492). Two
+//! spellings of one domain are equal then. What cannot be encoded stays as it was. Composed and decomposed letters are
+//! not made equal: mail programs compose.
 
 const BASE: u32 = 36;
 const T_MIN: u32 = 1;

@@ -1,8 +1,10 @@
-//! Is this the same message as one before? A key for a message that stays the same on its way: its Message-ID *and* what no mail
-//! system touches of its header and text. The Message-ID alone is not enough: devices write a constant one into each scan, a list sends
-//! another text under the writer's, and whoever knows an id could keep a message away with it.
+//! Is this the same message as one before? A key for a message that stays the same on its way: its Message-ID *and*
+//! what no mail system touches of its header and text. The Message-ID alone is not enough: devices write a constant one
+//! into each scan, and a list sends another text under the writer's. Whoever knows an id could keep a message away with
+//! it.
 //!
-//! A key is no secret and no seal: whoever sends the very same text again is taken for the same message, and nothing else.
+//! A key is no secret and no seal: whoever sends the very same text again is taken for the same message, and nothing
+//! else.
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -39,8 +41,9 @@ impl MessageKey {
         }
     }
 
-    /// Tells whether a written key is this one: the same text, and the same Message-ID. Where one of them has no Message-ID the text
-    /// tells: some mail systems add one on the way, and others take it away. The text holds `Date`, so two alarms are two messages.
+    /// Tells whether a written key is this one: the same text, and the same Message-ID. Where one of them has no
+    /// Message-ID the text tells: some mail systems add one on the way, and others take it away. The text holds `Date`,
+    /// so two alarms are two messages.
     pub fn is(&self, written: &str) -> bool {
         let (id, text) = split_halves(written);
         let same_id = match (&self.id, id) {
@@ -60,7 +63,8 @@ impl std::fmt::Display for MessageKey {
     }
 }
 
-/// The two halves of a written key: what was made of the Message-ID, where there was one, and what was made of the text.
+/// The two halves of a written key: what was made of the Message-ID, where there was one, and what was made of the
+/// text.
 pub fn split_halves(written: &str) -> (Option<&str>, &str) {
     match written.split_once(BETWEEN) {
         Some((id, text)) => (Some(id), text),
@@ -78,8 +82,8 @@ pub fn short_hash(kind: &str, what: &str) -> u64 {
     hash.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
 }
 
-/// The first half of the key of the message with this Message-ID. `<>`, `<@host>` and the like come from broken programs, each
-/// time the same, and name nothing.
+/// The first half of the key of the message with this Message-ID. `<>`, `<@host>` and the like come from broken
+/// programs, each time the same, and name nothing.
 pub fn of_id(id: &str) -> Option<String> {
     let id: String = id.chars().filter(|c| !c.is_whitespace()).collect();
     let bare = id.trim_start_matches('<').trim_end_matches('>');

@@ -1,4 +1,5 @@
-//! Lines of mail: where one ends, and whether it is a header field (RFC 5322 section 2.2). Takes bytes as they are; never fails.
+//! Lines of mail: where one ends, and whether it is a header field (RFC 5322 section 2.2). Takes bytes as they are;
+//! never fails.
 
 use memchr::memchr;
 

@@ -1,5 +1,6 @@
-//! The parts of a message, as far as judging needs them: a flat list, in order, without what is inside attached messages.
-//! Bounded in depth, number and bytes; a wrong or missing boundary is guessed from the body (reports are often damaged).
+//! The parts of a message, as far as judging needs them: a flat list, in order, without what is inside attached
+//! messages. Bounded in depth, number and bytes; a wrong or missing boundary is guessed from the body (reports are
+//! often damaged).
 
 use memchr::memmem;
 
@@ -52,7 +53,8 @@ pub struct MimePart<'a> {
 pub struct MimeParts<'a> {
     /// The leaves, in order.
     pub parts: Vec<MimePart<'a>>,
-    /// There was a `multipart/report`, or something that gives a `report-type`, around some of them: that type, empty where it has none.
+    /// There was a `multipart/report`, or something that gives a `report-type`, around some of them: that type, empty
+    /// where it has none.
     pub report_type: Option<String>,
 }
 
@@ -91,7 +93,8 @@ impl<'a> MimeParts<'a> {
             return;
         }
         if starts_with_ignoring_case(&value, "multipart/") && depth < MAX_DEPTH {
-            // A filter that packs a report into a part writes `multipart/mixed` and leaves the rest as it was (InterScan).
+            // A filter that packs a report into a part writes `multipart/mixed` and leaves the rest as it was
+            // (InterScan).
             let kind = find_parameter(&value, "report-type");
             if self.report_type.is_none() && (kind.is_some() || starts_with_ignoring_case(&value, "multipart/report")) {
                 self.report_type = Some(kind.unwrap_or_default().to_ascii_lowercase());
@@ -184,7 +187,8 @@ fn delimiters<'b>(body: &'b [u8], boundary: &'b [u8]) -> impl Iterator<Item = us
     })
 }
 
-/// Guesses the boundary of a multipart whose own is nowhere: the first line of two hyphens and more with a MIME header right below.
+/// Guesses the boundary of a multipart whose own is nowhere: the first line of two hyphens and more with a MIME header
+/// right below.
 fn first_delimiter(body: &[u8]) -> Option<&[u8]> {
     memmem::find_iter(body, b"--").find_map(|at| {
         let starts = at == 0 || body.get(at - 1) == Some(&b'\n');
@@ -198,8 +202,8 @@ fn first_delimiter(body: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// Guesses the boundary where the header says nothing, only if nothing stands above it but what mail programs write there for those that know
-/// no MIME: below other words it is a piece of a message that somebody quotes.
+/// Guesses the boundary where the header says nothing. Above it may stand only what mail programs write for those that
+/// know no MIME: below other words it is a piece of a message that somebody quotes.
 fn guess_undeclared(body: &[u8]) -> Option<&[u8]> {
     let begins = body.get(..PREAMBLE_BYTES).unwrap_or(body);
     let delimiter = begins.split(|b| *b == b'\n').find(|line| line.starts_with(b"--"))?;

@@ -100,9 +100,9 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The message below a byte order mark or empty lines, if its header begins there. Taken by its word, such a message has no header at
-    /// all, and what should be it stands in the body. No mail system delivers one (each adds its own fields on top), but collections of
-    /// mail hold them.
+    /// The message below a byte order mark or empty lines, if its header begins there. Taken by its word, such a
+    /// message has no header at all, and what should be it stands in the body. No mail system delivers one (each adds
+    /// its own fields on top), but collections of mail hold them.
     pub fn below_preamble(&self) -> Self {
         const FIELDS: usize = 3;
         if !self.header.is_empty() {
@@ -199,7 +199,8 @@ impl<'a> Message<'a> {
         self.fields().take_while(|field| !field.is("Received"))
     }
 
-    /// When it was delivered, in seconds since 1970, as its separator line says; where that has no date, as its writer says.
+    /// When it was delivered, in seconds since 1970, as its separator line says; where that has no date, as its writer
+    /// says.
     pub fn delivered_at(&self) -> Option<i64> {
         let written = || self.fields_named("Date").next();
         self.from_line

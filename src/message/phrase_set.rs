@@ -1,5 +1,5 @@
-//! Finds hundreds of phrases in one walk over a text. The table is made by the compiler: to make searchers at run time took longer than
-//! all the rest of a report's judgement, and to search for one phrase after the other as long again.
+//! Finds hundreds of phrases in one walk over a text. The table is made by the compiler: to make searchers at run time
+//! took longer than all the rest of a report's judgement. To search for one phrase after the other took as long again.
 //!
 //! A phrase is looked at only where its first three bytes stand. The texts are in lower case already.
 

@@ -1,10 +1,12 @@
-//! The sender rewriting scheme: an envelope sender of another domain becomes one of ours, from which the original can be had back. Byte for
-//! byte as postsrsd 1.10 does it, so that both can share a file of secrets and read what the other made:
+//! The sender rewriting scheme: an envelope sender of another domain becomes one of ours, from which the original can
+//! be had back. Byte for byte as postsrsd 1.10 does it, so that both can share a file of secrets and read what the
+//! other made:
 //!
 //!     SRS0=HHHH=TT=DOMAIN=LOCAL@OURS                 of LOCAL@DOMAIN
 //!     SRS1=HHHH=HOST==HHHH=TT=DOMAIN=LOCAL@OURS      of an SRS0 that HOST made; its `=` may be another separator
 //!
-//! `TT` is the day, and `HHHH` the seal: without a secret nobody can make such an address, and it does not hold for long.
+//! `TT` is the day, and `HHHH` the seal: without a secret nobody can make such an address, and it does not hold for
+//! long.
 
 use data_encoding::{BASE32_NOPAD, BASE32_NOPAD_NOCASE, BASE64};
 use hmac::{Hmac, KeyInit, Mac};
@@ -80,7 +82,8 @@ impl std::fmt::Display for NotReversed {
 }
 
 impl SrsRewriter {
-    /// Uses the secrets of a file, one a line: the first seals, and each of them verifies. `None` where the file holds no secret.
+    /// Uses the secrets of a file, one a line: the first seals, and each of them verifies. `None` where the file holds
+    /// no secret.
     pub fn new(file: &[u8], domain: &str, separator: char, valid_days: i64) -> Option<Self> {
         let lines = file.split(|byte| *byte == b'\n');
         let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));

@@ -1,6 +1,6 @@
-//! The token in the envelope sender of a forward: `a+fwd=TOKEN@a.test`. It says for which destination and for which message it was made. A
-//! report comes back to that address whatever its shape and language, and so does whatever answers the message; only who saw the
-//! envelope can write there. What is forged, damaged or too old is no token.
+//! The token in the envelope sender of a forward: `a+fwd=TOKEN@a.test`. It says for which destination and for which
+//! message it was made. A report comes back to that address whatever its shape and language, and so does whatever
+//! answers the message; only who saw the envelope can write there. What is forged, damaged or too old is no token.
 
 use data_encoding::{BASE32_NOPAD, BASE32_NOPAD_NOCASE, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
@@ -20,7 +20,8 @@ const VALID_DAYS: u16 = 28;
 /// The clock of the host that made it may be a day ahead.
 const AHEAD_DAYS: u16 = 1;
 
-/// Bytes of a token: the day, which destination, which message, and the seal over all. Who guesses 64 bits has one mail each to try.
+/// Bytes of a token: the day, which destination, which message, and the seal over all. Who guesses 64 bits has one mail
+/// each to try.
 const DAY: usize = 2;
 const TAG: usize = 4;
 const MESSAGE: usize = 4;
@@ -73,8 +74,9 @@ impl VerpToken {
     }
 }
 
-/// The envelope sender of a message that `own` forwards to `destination` at `unix_seconds`; `message` is a part of the message's key, in
-/// hexadecimal digits. None where the address would be too long, or where there is no character that sets off an extension.
+/// The envelope sender of a message that `own` forwards to `destination` at `unix_seconds`; `message` is a part of the
+/// message's key, in hexadecimal digits. None where the address would be too long, or where there is no character that
+/// sets off an extension.
 pub fn verp_sender(
     key: &Key,
     user: &str,
@@ -104,7 +106,8 @@ pub fn is_there(text: &str) -> bool {
     find(text).is_some()
 }
 
-/// Reads the token in the address `text`. None where there is none, or where it is forged, damaged, too old, or from the future.
+/// Reads the token in the address `text`. None where there is none, or where it is forged, damaged, too old, or from
+/// the future.
 pub fn verify_token(key: &Key, user: &str, text: &str, unix_seconds: i64) -> Option<VerpToken> {
     let token = find(text)?;
     let (claim, seal) = token.split_at_checked(DAY + TAG + MESSAGE)?;

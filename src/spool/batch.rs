@@ -76,7 +76,7 @@ impl MailboxBatch<'_> {
     }
 
     fn run(&self, wanted: &Wanted, date: OffsetDateTime) -> Result<Status, Error> {
-        let consent = self.care.consent(&self.changing.agreement);
+        let consent = self.care.consent(self.changing);
         let form = OutputForm::from_flag(self.changing.json);
         let report = BatchReport::new(form, self.care.detail, wanted.inside);
         let mut sum = BatchSum::default();

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cli::Everywhere;
-use crate::cli::spool::Agreement;
+use crate::cli::spool::Changing;
 use crate::error::Status;
 use crate::escape::make_visible;
 use crate::output::OutputForm;
@@ -39,10 +39,10 @@ pub enum ConsentAnswer {
 }
 
 impl Consent {
-    pub fn of(agreement: &Agreement, everywhere: &Everywhere) -> Self {
+    pub fn of(changing: &Changing, everywhere: &Everywhere) -> Self {
         if everywhere.dry_run {
             Self::DryRun
-        } else if agreement.yes {
+        } else if changing.yes {
             Self::Given
         } else {
             Self::Ask

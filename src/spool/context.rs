@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::Uid;
 
 use crate::cli::Everywhere;
-use crate::cli::spool::Agreement;
+use crate::cli::spool::Changing;
 use crate::config::Config;
 use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::deliver;
@@ -63,8 +63,8 @@ impl SpoolRun {
         self.everywhere.dry_run
     }
 
-    pub fn consent(&self, agreement: &Agreement) -> Consent {
-        Consent::of(agreement, &self.everywhere)
+    pub fn consent(&self, changing: &Changing) -> Consent {
+        Consent::of(changing, &self.everywhere)
     }
 
     /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and

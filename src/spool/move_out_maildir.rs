@@ -110,7 +110,8 @@ fn put_back(
     }
     if choice.originals.count() == 0 {
         if mode == RunMode::Execute {
-            // A killed run may have put back what the reports carry, and no line counts that. Where that fails, the next count finds it out.
+            // A killed run may have put back what the reports carry, and no line counts that. Where that fails, the
+            // next count finds it out.
             let _ = size_file::count_again(maildir);
         }
         return Ok(MergeTally::default());

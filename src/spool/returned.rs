@@ -25,7 +25,7 @@ use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::report::returned_message::{self, Completeness, ReturnedMessage};
-use crate::spool::merge::target::{MergeInto, MergeTally, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeTally, Stop};
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::sys::account::Account;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
@@ -69,7 +69,7 @@ impl Originals {
     pub fn put_back(&self, unpacker: &Unpacker<'_>, merge: &mut dyn MergeInto) -> Result<MergeTally, Stop> {
         for carrier in &self.carriers {
             if let ReportContent::Whole(letter) = unpacker.unpack(carrier.offset, carrier.bytes)? {
-                merge.offer(&Archived::from_elsewhere(stored(&letter), &letter), ReadState::No)?;
+                merge.offer(&Archived::from_elsewhere(MboxMessage::of_buffer(&letter), &letter))?;
             }
         }
         merge.finish()
@@ -99,7 +99,7 @@ impl<'a> ReturnedSearch<'a> {
             ReportContent::HeaderOnly => originals.header_only += 1,
             ReportContent::Written => originals.written += 1,
             ReportContent::Whole(letter) => {
-                let hash = of_stored(&letter, &stored(&letter), HashScope::Written)?;
+                let hash = of_stored(&letter, &MboxMessage::of_buffer(&letter), HashScope::Written)?;
                 if !self.carried.insert(hash) {
                     originals.present += 1;
                     return Ok(());
@@ -248,15 +248,6 @@ fn field(report: &Bounce, extent: Completeness, original: &Message<'_>) -> Strin
     };
     let host = report.reporting_host.as_deref();
     headers::rescued_field(blames.first(), host, &notes, original.line_end()) + &headers::separator_field(original)
-}
-
-fn stored(letter: &MessageBuffer) -> MboxMessage<'_> {
-    MboxMessage {
-        offset: 0,
-        bytes: letter.bytes(),
-        head: letter.head(),
-        doubt: None,
-    }
 }
 
 fn described(letter: &MessageBuffer) -> io::Result<String> {

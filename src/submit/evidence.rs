@@ -1,7 +1,7 @@
 //! What a sendmail's answer means for the message. "Never" needs evidence: a reply or an enhanced status that refuses,
 //! or words and exit statuses of a program that is known to mean it. Everything else may pass. Programs that only hand
-//! mail on exit with the same status for an unknown user, for greylisting, for a name server that does not answer, and
-//! for a mistake in their configuration.
+//! mail on exit with one status for an unknown user and for greylisting. It is the same for a name server that does not
+//! answer, and for a mistake in their configuration.
 //!
 //! What each program prints, and its exit status, was measured: see the table of the tests.
 

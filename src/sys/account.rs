@@ -43,8 +43,8 @@ const NAME_VARIABLES: [&str; 2] = ["LOGNAME", "USER"];
 ///
 /// A name that the system does not know belongs to this process's user: virtual mailboxes are kept so, one user for
 /// all. Root is not such a user: mail that is delivered as root is nobody's. Fails when the user database cannot be
-/// asked, the name could leave the spool directory, root is to deliver for a name that nobody has, or several names
-/// share the number and nothing tells which one is meant.
+/// asked, or the name could leave the spool directory. Also when root is to deliver for a name that nobody has, or
+/// several names share the number and nothing tells which is meant.
 pub fn find_account(name: Option<&str>) -> Result<Account, Error> {
     let found = match name {
         Some(name) => find_named(name)?,

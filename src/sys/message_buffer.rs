@@ -1,5 +1,5 @@
-//! Reads a message from standard input: its beginning stays in memory, the rest of a large one goes into a file without
-//! a name, so that memory does not grow with the message. A message that cannot be read to its end is an error.
+//! Reads a message from standard input: its beginning stays in memory, and the rest of a large one goes into a file
+//! without a name. So memory does not grow with the message. A message that cannot be read to its end is an error.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;

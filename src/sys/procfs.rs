@@ -31,8 +31,9 @@ pub const FCNTL_LOCK: &str = "POSIX";
 /// What it calls those of flock(2).
 pub const FLOCK_LOCK: &str = "FLOCK";
 
-/// The process that holds such a lock on this file. None where nobody does, the lock belongs to an open file and not to
-/// a process, the process may not be seen, or the file system gives files another device number than its own.
+/// The process that holds such a lock on this file. None where nobody holds it, or the lock belongs to an open file and
+/// not to a process. Also where the process may not be seen, or the file system gives files another device number than
+/// its own.
 pub fn find_lock_holder(kind: &str, device: u64, inode: u64) -> Option<i32> {
     holder_in(&fs::read_to_string("/proc/locks").ok()?, kind, device, inode)
 }

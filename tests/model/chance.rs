@@ -1,5 +1,5 @@
-//! Networks by chance: chains, rings, self-loops, lists and whatever else comes, with guards at places. The same seed is the same
-//! network for ever.
+//! Networks by chance: chains, rings, self-loops, lists and whatever else comes, with guards at places. The same seed
+//! is the same network for ever.
 
 use fastrand::Rng;
 
@@ -122,7 +122,8 @@ fn person(rng: &mut Rng, hosts: usize, count: usize) -> Person {
     }
 }
 
-/// The last only behind guards at both ends: with one guard alone it is told from its owner by its pace, and makes thirty turns.
+/// The last only behind guards at both ends: with one guard alone it is told from its owner by its pace, and makes
+/// thirty turns.
 const MANNERS: [Manner; 10] = [
     Manner::Marked,
     Manner::Plain,

@@ -71,8 +71,9 @@ fn holds(plan: &Plan) -> Found {
     found
 }
 
-/// A plain forward, a guard with a full mailbox and an administrator that is the user: the report was to be kept, found no room, was
-/// refused, and the neighbour sent the report about that to the same mailbox, 30 times a minute and for ever.
+/// A plain forward, a guard with a full mailbox and an administrator that is the user: the report was to be kept, found
+/// no room, was refused, and the neighbour sent the report about that to the same mailbox, 30 times a minute and for
+/// ever.
 #[test]
 fn a_report_that_finds_a_full_mailbox_is_not_refused() {
     for over in ["refuse", "defer", "divert", "overflow"] {
@@ -93,8 +94,8 @@ fn a_report_that_finds_a_full_mailbox_is_not_refused() {
     }
 }
 
-/// The administrator sends everything back through a gateway that takes out all extension fields, and with them the mark that it was
-/// diverted: what is left to end it is that equal reports are only counted.
+/// The administrator sends everything back through a gateway that takes out all extension fields, and with them the
+/// mark that it was diverted: what is left to end it is that equal reports are only counted.
 #[test]
 fn a_diverted_report_back_without_marks_is_not_sent_forever() {
     let hosts = vec![
@@ -133,8 +134,8 @@ fn a_ring_without_any_trace_ends() {
     assert!(run(&plan, Broken::Memory).fault.is_some(), "it ends without a memory");
 }
 
-/// The same with a full mailbox, where what came back was put off, and was forgotten when it was tried again half a day later: it went
-/// round once more, and so on.
+/// The same with a full mailbox, where what came back was put off, and was forgotten when it was tried again half a day
+/// later: it went round once more, and so on.
 #[test]
 fn what_returns_to_a_full_mailbox_does_not_go_round_again() {
     for over in ["defer", "refuse", "divert"] {
@@ -155,8 +156,8 @@ fn what_returns_to_a_full_mailbox_does_not_go_round_again() {
     }
 }
 
-/// Two rules end this one, each by itself: the loop mark at the first turn, the memory as well. Without both it takes several turns, until
-/// one hop stands in the header three times.
+/// Two rules end this one, each by itself: the loop mark at the first turn, the memory as well. Without both it takes
+/// several turns, until one hop stands in the header three times.
 #[test]
 fn the_loop_mark_ends_a_ring_at_the_first_turn() {
     let people = vec![
@@ -171,8 +172,8 @@ fn the_loop_mark_ends_a_ring_at_the_first_turn() {
     assert!(turns(Broken::LoopMark) > 5, "{}", turns(Broken::LoopMark));
 }
 
-/// The same for a report that the administrator sends back: our mark on it, and the count of equal reports. Without both, the number of
-/// hops is all that ends it.
+/// The same for a report that the administrator sends back: our mark on it, and the count of equal reports. Without
+/// both, the number of hops is all that ends it.
 #[test]
 fn the_divert_mark_ends_what_an_administrator_sends_back() {
     let people = vec![
@@ -216,8 +217,8 @@ fn copies_do_not_multiply_in_a_ring() {
     holds(&network(hosts, people, 2, 0));
 }
 
-/// The destination dies, its mail is kept after the first few, and when it lives again its mail flows within the longest pause between
-/// two probes and the trial of the last one.
+/// The destination dies, its mail is kept after the first few, and when it lives again its mail flows within the
+/// longest pause between two probes and the trial of the last one.
 #[test]
 fn mail_flows_again_after_the_destination_recovers() {
     const QUARTER: Seconds = DAY / 96;
@@ -274,8 +275,8 @@ fn mail_flows_again_after_the_destination_recovers() {
     }
 }
 
-/// Whoever reads at the destination answers everything, under another name and without any mark, or mails it back; so does whoever
-/// writes; and so do both, with a guard between. Each such network went on without end.
+/// Whoever reads at the destination answers everything, under another name and without any mark, or mails it back; so
+/// does whoever writes; and so do both, with a guard between. Each such network went on without end.
 #[test]
 fn responders_at_either_end_of_a_guard_come_to_rest() {
     let manners = [

@@ -1,7 +1,8 @@
 //! How a spool grows: the story that spoolguard comes from, counted message by message.
 //!
-//! A plain forward to a dead address goes round and round with the same sizes: each report holds the one before it, until the mail
-//! system returns headers only and it begins small again. So a few rounds are run byte by byte, and what repeats is added up.
+//! A plain forward to a dead address goes round and round with the same sizes: each report holds the one before it,
+//! until the mail system returns headers only and it begins small again. So a few rounds are run byte by byte, and what
+//! repeats is added up.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! A person with a guard: the real decisions and the real mailbox, state and outbox, in a directory of its own; only the clock and
-//! the mail system around it are the model's.
+//! A person with a guard: the real decisions and the real mailbox, state and outbox, in a directory of its own; only
+//! the clock and the mail system around it are the model's.
 
 use std::cell::OnceCell;
 use std::fs;

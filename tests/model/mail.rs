@@ -1,4 +1,5 @@
-//! The bytes of the model's mail: what people write, what hosts add and take away, and reports in the shapes that they have in the wild.
+//! The bytes of the model's mail: what people write, what hosts add and take away, and reports in the shapes that they
+//! have in the wild.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;

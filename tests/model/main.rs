@@ -1,5 +1,5 @@
-//! A mail network in which the real guard runs: hosts, forwards, rings, lists, dead addresses and reports by chance, simulated time,
-//! and what has to hold for all of them. `check.rs` says what that is.
+//! A mail network in which the real guard runs: hosts, forwards, rings, lists, dead addresses and reports by chance,
+//! simulated time, and what has to hold for all of them. `check.rs` says what that is.
 //!
 //! `SPOOLGUARD_MODEL_SEEDS=5000` tries so many networks, `SPOOLGUARD_MODEL_FROM=100000` begins with that seed, and
 //! `SPOOLGUARD_MODEL_SEED=17` tells the story of one.

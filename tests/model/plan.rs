@@ -1,5 +1,5 @@
-//! A network of mail as data: hosts, the people on them, what each does with mail, and what comes in when. Everything that happens
-//! in the model follows from one of these, so that it can be printed, shrunk and written down as a test.
+//! A network of mail as data: hosts, the people on them, what each does with mail, and what comes in when. Everything
+//! that happens in the model follows from one of these, so that it can be printed, shrunk and written down as a test.
 
 use std::fmt;
 
@@ -253,7 +253,8 @@ impl Role {
 
 /// Which networks count, and how much mail they may make.
 impl Plan {
-    /// Every way from a person without a guard to the next, as the mail goes by itself: a forward, a report to whoever sent, an answer.
+    /// Every way from a person without a guard to the next, as the mail goes by itself: a forward, a report to whoever
+    /// sent, an answer.
     fn unguarded_steps(&self) -> Vec<Vec<usize>> {
         let guarded = |n: usize| matches!(self.people[n].role, Role::Guard(_));
         let mut steps: Vec<Vec<usize>> = vec![Vec::new(); self.people.len()];

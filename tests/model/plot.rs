@@ -1,5 +1,5 @@
-//! Draws how a spool grows as `docs/growth.svg`: bytes against messages, both logarithmic. Whole pixels only, so that a few bytes in a
-//! header change nothing.
+//! Draws how a spool grows as `docs/growth.svg`: bytes against messages, both logarithmic. Whole pixels only, so that a
+//! few bytes in a header change nothing.
 
 use std::fmt::Write;
 

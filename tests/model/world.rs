@@ -1,7 +1,8 @@
-//! The mail systems around the guards, and the passing of time: one queue of events, nothing at random but by the plan's seed.
+//! The mail systems around the guards, and the passing of time: one queue of events, nothing at random but by the
+//! plan's seed.
 //!
-//! What a host does is what the real ones were measured to do: who checks `Delivered-To`, where the hop limits are, who drops a
-//! report that cannot be delivered, who tells at once and who later.
+//! What a host does is what the real ones were measured to do: who checks `Delivered-To`, where the hop limits are, who
+//! drops a report that cannot be delivered, who tells at once and who later.
 
 use std::collections::BTreeMap;
 use std::path::Path;

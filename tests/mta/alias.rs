@@ -1,5 +1,6 @@
-//! Aliases that are guarded forwards in their own name, as `contrib` sets them up: a dead destination is suspended, its mail lies in the mailbox
-//! of the alias, the administrator is told, and what was kept is sent on when the destination is back.
+//! Aliases that are guarded forwards in their own name, as `contrib` sets them up: a dead destination is suspended, its
+//! mail lies in the mailbox of the alias, the administrator is told, and what was kept is sent on when the destination
+//! is back.
 
 use crate::host::count_messages;
 use crate::stage::{GUARD, Stage};
@@ -67,8 +68,8 @@ pub fn play(stage: &mut Stage) {
     stage.expect_rest(reports);
 }
 
-/// Plays it with another envelope sender, behind Postfix: the alias is suspended all the same, each letter is kept, and the reports go where
-/// that sender lets them go.
+/// Plays it with another envelope sender, behind Postfix: the alias is suspended all the same, each letter is kept, and
+/// the reports go where that sender lets them go.
 pub fn play_with_sender(stage: &mut Stage, sender: &str) {
     let host = stage.host("a.test", &["admin", "spoolguard"]);
     host.guarded.insert("dave".to_owned(), "b@b.test".to_owned());

@@ -1,4 +1,5 @@
-//! Postfix beside another program that has a part in delivery: a server that keeps the mailboxes, or one that is started for each message.
+//! Postfix beside another program that has a part in delivery: a server that keeps the mailboxes, or one that is
+//! started for each message.
 
 use std::fs;
 use std::os::unix::net::UnixStream;

@@ -1,5 +1,5 @@
-//! Hosts as distributions and guides set them up: an MTA that a unit confines, a container without `/proc` and syslog, two names of one
-//! user, Sendmail's restricted shell. Each message arrives once, or waits, and `doctor` says why.
+//! Hosts as distributions and guides set them up: an MTA that a unit confines, a container without `/proc` and syslog,
+//! two names of one user, Sendmail's restricted shell. Each message arrives once, or waits, and `doctor` says why.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

@@ -11,8 +11,8 @@ use crate::stage::{GUARD, Stage};
 /// As many answers go on to a desk, and no more.
 const ANSWERS: usize = 3;
 
-/// The same of somebody who wrote before without any forward, and whose answers are like nothing else: ten, and thirty where a turn takes
-/// less than two seconds, since mail systems hand over bursts so (`pace.rs`).
+/// The same of somebody who wrote before without any forward, and whose answers are like nothing else: ten, and thirty
+/// where a turn takes less than two seconds, since mail systems hand over bursts so (`pace.rs`).
 const OF_KNOWN: usize = 30;
 
 /// The responder, which is installed beside the guard.
@@ -110,8 +110,8 @@ pub fn facing(stage: &mut Stage) {
     stage.expect_rest(reports);
 }
 
-/// The same with a guard at one end: whoever writes from the other has a desk that answers by itself. What such a desk writes is
-/// told from mail of its owner by nothing but its pace.
+/// The same with a guard at one end: whoever writes from the other has a desk that answers by itself. What such a desk
+/// writes is told from mail of its owner by nothing but its pace.
 pub fn facing_one_guard(stage: &mut Stage) {
     stage.host("a.test", &["a", "admin"]);
     stage.host("b.test", &["b"]);

@@ -62,7 +62,8 @@ fn parts(text: &'static str) -> (&'static str, &'static str) {
     behind.split_once("# --- transport\n").unwrap()
 }
 
-/// Leaves Debian's settings out: Exim's own take no sender of a user. Extensions are delivered, so that a token could come home.
+/// Leaves Debian's settings out: Exim's own take no sender of a user. Extensions are delivered, so that a token could
+/// come home.
 fn distrust_users(host: &Host) {
     host.write("etc/exim4/conf.d/main/001_lab", "MAIN_FORCE_SENDER = yes\n");
     for router in ["600_exim4-config_userforward", "900_exim4-config_local_user"] {
@@ -94,8 +95,8 @@ CFILEMODE='644'
 "
             ),
         );
-        // Without TLS: Exim would make a key of its own for every connection. Above 20 of those it turns more away, and the sender
-        // then leaves that host alone for minutes: on a slow machine a loop would pause, as if it had ended.
+        // Without TLS: Exim would make a key of its own for every connection. Above 20 of those it turns more away, and
+        // the sender then leaves that host alone for minutes: on a slow machine a loop would pause, as if it had ended.
         host.write(
             "etc/exim4/conf.d/main/000_lab",
             "log_file_path = syslog\nsyslog_timestamp = no\nsyslog_duplication = no\ntls_advertise_hosts =\nsmtp_accept_max = 1000\n",

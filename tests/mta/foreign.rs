@@ -1,5 +1,6 @@
-//! Programs that only hand mail to another host, in the place of sendmail: whatever that host answers, a forwarded message arrives once,
-//! goes back to whoever started the guard, waits in the program's queue, or is kept and its owner told. `doctor` names what each cannot do.
+//! Programs that only hand mail to another host, in the place of sendmail: whatever that host answers, a forwarded
+//! message arrives once, goes back to whoever started the guard, waits in the program's queue, or is kept and its owner
+//! told. `doctor` names what each cannot do.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -309,7 +310,8 @@ fn kept(stage: &Stage, serial: &str) -> usize {
         .count()
 }
 
-/// An address that is dead: whoever has no queue keeps the message and says so; a queue sends a report, or holds what failed.
+/// An address that is dead: whoever has no queue keeps the message and says so; a queue sends a report, or holds what
+/// failed.
 fn refused(stage: &mut Stage, foreign: &Foreign, hub: &mut Hub) {
     let serial = forward(stage, foreign, hub, Some(Trouble::Refuses));
     let Queue::At(dir, _) = foreign.queue else {

@@ -1,4 +1,5 @@
-//! A host that takes mail by SMTP, or puts it off, refuses it, or is away: as much of RFC 5321 as programs need that hand mail on.
+//! A host that takes mail by SMTP, or puts it off, refuses it, or is away: as much of RFC 5321 as programs need that
+//! hand mail on.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! Homes on a file system whose server stops: each delivery goes back into Postfix' queue in time, none is bounced, `doctor` says what
-//! hangs, and each message arrives once when the server goes on.
+//! Homes on a file system whose server stops: each delivery goes back into Postfix' queue in time, none is bounced,
+//! `doctor` says what hangs, and each message arrives once when the server goes on.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -51,8 +51,8 @@ enum Hangs {
     WithAQuestion,
 }
 
-/// The guard, whose watchdog is in a hurry while this file is there. Postfix waits for the guard and for the end of what it prints, and not
-/// for strace(1), which stands beside it.
+/// The guard, whose watchdog is in a hurry while this file is there. Postfix waits for the guard and for the end of
+/// what it prints, and not for strace(1), which stands beside it.
 const HURRY: &str = "run/hurry";
 const HURRIED: &str = "usr/bin/hurried";
 const SCRIPT: &str = r#"#!/bin/sh

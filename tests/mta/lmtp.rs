@@ -1,5 +1,5 @@
-//! Mailboxes that are no mbox: Maildirs, and what Dovecot and Cyrus keep behind LMTP, beside Postfix. The loops end there as they do with
-//! mboxes, and a server that is stopped costs nothing but time.
+//! Mailboxes that are no mbox: Maildirs, and what Dovecot and Cyrus keep behind LMTP, beside Postfix. The loops end
+//! there as they do with mboxes, and a server that is stopped costs nothing but time.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -28,8 +28,8 @@ pub static CYRUS: PostfixBeside = PostfixBeside {
     server: Some(LmtpServer {
         socket: "/run/cyrus/socket/lmtp",
         start: &["/usr/sbin/cyrmaster", "-d"],
-        // A master that is told to end while somebody connects may go round in its loop and end no more: then it is killed,
-        // as init systems do.
+        // A master that is told to end while somebody connects may go round in its loop and end no more: then it is
+        // killed, as init systems do.
         stop: &[
             "sh",
             "-c",

@@ -1,4 +1,5 @@
-//! Mail whose owner has to see it: bounces of what the user wrote, mail with the null sender, and what was kept instead of being sent on.
+//! Mail whose owner has to see it: bounces of what the user wrote, mail with the null sender, and what was kept instead
+//! of being sent on.
 
 use crate::host::holds;
 use crate::stage::{GUARD, Stage};

@@ -1,6 +1,7 @@
-//! What a message costs on its way from Postfix' queue into a Maildir: by Postfix itself (`home_mailbox`), and by a command for each message.
-//! The letters lie in the queue first, deferred. From the moment when they are released until the queue is empty, the time is taken, and the
-//! CPU of all processes of the hosts with those that they waited for. Homes and Maildirs are on the disk of `target/mta`, all else is in memory.
+//! What a message costs on its way from Postfix' queue into a Maildir: by Postfix itself (`home_mailbox`), and by a
+//! command for each message. The letters lie in the queue first, deferred. From the moment when they are released until
+//! the queue is empty, the time is taken, and the CPU of all processes of the hosts with those that they waited for.
+//! Homes and Maildirs are on the disk of `target/mta`, all else is in memory.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};

@@ -1,5 +1,5 @@
-//! Full mailboxes are refused at RCPT: Postfix asks through spawn(8), Exim a socket or a program, OpenSMTPD a filter. A forged sender gets no
-//! bounce, whoever forwards is served, and nothing that happens to the service stops mail.
+//! Full mailboxes are refused at RCPT: Postfix asks through spawn(8), Exim a socket or a program, OpenSMTPD a filter. A
+//! forged sender gets no bounce, whoever forwards is served, and nothing that happens to the service stops mail.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -180,7 +180,8 @@ fn play_asking(stage: &mut Stage, asks: Asks) {
     stage.expect_rest(0);
 }
 
-/// Plays the scene with the mailboxes behind an LMTP server that has a quota: it is asked, and where it is away nobody is refused.
+/// Plays the scene with the mailboxes behind an LMTP server that has a quota: it is asked, and where it is away nobody
+/// is refused.
 pub fn play_lmtp(stage: &mut Stage) {
     stage.host("a.test", &["a", "c", "admin"]).asks = Some(Asks::Spawn);
     stage.configure("a.test", "admin = \"admin@a.test\"\n[quota]\nwhen_full = \"refuse\"\n");

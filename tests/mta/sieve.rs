@@ -1,5 +1,5 @@
-//! Sieve's redirects behind Postfix, Dovecot's LDA and Pigeonhole, with `spoolguard sendmail` as sendmail: a dead redirect ends like a
-//! `.forward`, and what Sieve sends otherwise arrives as if the guard were not there.
+//! Sieve's redirects behind Postfix, Dovecot's LDA and Pigeonhole, with `spoolguard sendmail` as sendmail: a dead
+//! redirect ends like a `.forward`, and what Sieve sends otherwise arrives as if the guard were not there.
 
 use crate::beside::PostfixBeside;
 use crate::host::Host;

@@ -580,8 +580,8 @@ fn admin_is_a_file(stage: &mut Stage) {
     stage.expect_mail("admin@a.test", 0);
 }
 
-/// Where forwards lead round, the guard or the mail system ends it, whoever sees it first: the letter is in a mailbox of the circle or in a
-/// report, and the administrator gets few.
+/// Where forwards lead round, the guard or the mail system ends it, whoever sees it first: the letter is in a mailbox
+/// of the circle or in a report, and the administrator gets few.
 fn ends_and_loses_nothing(stage: &mut Stage, circle: &[(&str, &str)]) {
     const MOST_REPORTS: usize = 3;
     if stage.is_plain() {

@@ -1,5 +1,5 @@
-//! Senders with a token, where the mail system delivers such addresses and where it does not, and where it sends with another sender
-//! than it is told: no report is frozen or lost, and each counts.
+//! Senders with a token, where the mail system delivers such addresses and where it does not, and where it sends with
+//! another sender than it is told: no report is frozen or lost, and each counts.
 
 use crate::host::{holds, read_text};
 use crate::stage::Stage;

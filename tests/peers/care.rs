@@ -1,5 +1,5 @@
-//! A mailbox is archived, swept and restored again and again while three programs deliver to it: at the end every letter that was sent
-//! is there, whole, and once.
+//! A mailbox is archived, swept and restored again and again while three programs deliver to it: at the end every
+//! letter that was sent is there, whole, and once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -102,9 +102,9 @@ pub fn care_loses_and_doubles_nothing_while_three_programs_deliver(scratch: &Scr
     assert_eq!(names, [USER], "something was left beside the mailbox");
 }
 
-/// A run that is killed while it puts a message back may leave a part of it, and notes so on the mailbox: the next spoolguard cuts it off,
-/// unless another program wrote behind it first, or what stands there may be somebody else's. That is rare; where there are no attributes
-/// each part is closed and stays.
+/// A run that is killed while it puts a message back may leave a part of it, and notes so on the mailbox: the next
+/// spoolguard cuts it off, unless another program wrote behind it first, or what stands there may be somebody else's.
+/// That is rare; where there are no attributes each part is closed and stays.
 fn assert_few_parts(scratch: &Scratch, damaged: &[String], killed: usize) {
     let most = if has_attributes(scratch) {
         1 + killed / 50

@@ -1,5 +1,5 @@
-//! What an administrator copies from `contrib/`, in the programs that it is for: the message ends in the right place, its bytes
-//! are as they came, and when spoolguard cannot do its work nothing is lost.
+//! What an administrator copies from `contrib/`, in the programs that it is for: the message ends in the right place,
+//! its bytes are as they came, and when spoolguard cannot do its work nothing is lost.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +34,8 @@ Action: failed\n\
 Status: 5.1.1\n\
 --sep--\n";
 
-/// Mail from a person, who pretends to have passed our filter; with bytes that are not UTF-8, and a blank at a line's end.
+/// Mail from a person, who pretends to have passed our filter; with bytes that are not UTF-8, and a blank at a line's
+/// end.
 const ORDINARY: &[u8] = b"Return-Path: <s@s.test>\n\
 Delivered-To: a@a.test\n\
 Received: by mx.a.test; Sun, 22 Nov 2026 10:00:00 +0000\n\
@@ -209,7 +210,8 @@ fn assert_filed(scratch: &Scratch, bounces: &Path) {
     assert_eq!(shown(&without_verdict(&ordinary)), shown(&without_verdict(ORDINARY)));
 }
 
-/// Runs procmail as a mail system does: with a separator line in front, and an rc file that procmail takes for the user's.
+/// Runs procmail as a mail system does: with a separator line in front, and an rc file that procmail takes for the
+/// user's.
 fn procmail(scratch: &Scratch, rules: &str, sender: &str, message: &[u8], wants: i32) {
     let mailbox = scratch.mailbox().display().to_string();
     // The user's mailbox is in this place, not in /var/mail; everything else is the snippet's.

@@ -1,4 +1,5 @@
-//! Letters that can be told apart and checked wherever they turn up: each has a serial number, and a checksum of its body.
+//! Letters that can be told apart and checked wherever they turn up: each has a serial number, and a checksum of its
+//! body.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,8 @@ pub enum Separators {
     Out,
 }
 
-/// The letter `serial` with a body of about `body_bytes`, each line of which names the serial number, so that a line in the
-/// wrong place is seen.
+/// The letter `serial` with a body of about `body_bytes`, each line of which names the serial number, so that a line in
+/// the wrong place is seen.
 pub fn letter(serial: &str, body_bytes: usize, separators: Separators) -> Vec<u8> {
     let seed = serial
         .bytes()

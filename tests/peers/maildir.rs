@@ -1,6 +1,7 @@
-//! Dovecot, maildrop and spoolguard deliver into one Maildir at once: every message is there, every name says how long its file is, and behind
-//! a count all of them agree how full the Maildir is, to the byte. Before it, a few messages may be counted twice, or not: each of the three
-//! writes `maildirsize` anew when it gets long, Maildir++ has no lock, and the others hold the old file open meanwhile.
+//! Dovecot, maildrop and spoolguard deliver into one Maildir at once: every message is there, every name says how long
+//! its file is, and behind a count all of them agree how full the Maildir is, to the byte. Before it, a few messages
+//! may be counted twice, or not: each of the three writes `maildirsize` anew when it gets long, Maildir++ has no lock,
+//! and the others hold the old file open meanwhile.
 //!
 //! And what Dovecot shows of a Maildir that spoolguard has taken mail out of, and put mail back into.
 
@@ -22,7 +23,8 @@ const SENDERS: usize = 2;
 
 const LIMIT_BYTES: u64 = 1 << 30;
 
-/// So many messages may be counted wrong: one for each that is on its way, at two of the six times or so that the file is written anew.
+/// So many messages may be counted wrong: one for each that is on its way, at two of the six times or so that the file
+/// is written anew.
 const MOST_MISCOUNTED: u64 = 12;
 
 fn maildir(scratch: &Scratch) -> PathBuf {
@@ -162,8 +164,8 @@ pub fn three_programs_agree_how_full_a_maildir_is(scratch: &Scratch) {
     assert_eq!(sums(scratch), (bytes, messages), "maildirsize, read by Dovecot");
 }
 
-/// Delivers one more message under a limit of the administrator's, as if a day had gone by since the last count: it does not go by what the
-/// user's file says.
+/// Delivers one more message under a limit of the administrator's, as if a day had gone by since the last count: it
+/// does not go by what the user's file says.
 fn count_anew(scratch: &Scratch) {
     let _ = fs::remove_dir_all(scratch.at_home("state").join("maildir-counted"));
     let configuration = scratch.read(&scratch.configuration());
@@ -199,7 +201,8 @@ fn files(scratch: &Scratch) -> (u64, u64) {
     (bytes, messages)
 }
 
-/// What Dovecot shows of each message: by its serial number the UID, the flags, when it came, and its sizes on disk and on the wire.
+/// What Dovecot shows of each message: by its serial number the UID, the flags, when it came, and its sizes on disk and
+/// on the wire.
 fn shown(scratch: &Scratch) -> BTreeMap<String, (u64, String)> {
     let fields = "uid hdr.x-serial flags date.received size.physical size.virtual";
     let text = doveadm(scratch, &["-f", "tab", "fetch", fields, "mailbox", "INBOX", "all"]);

@@ -1,13 +1,13 @@
-//! spoolguard together with other mail programs on one host: procmail, maildrop and Dovecot write to the same mailbox, and
-//! run it as a filter. `tests/peers/install` installs them.
+//! spoolguard together with other mail programs on one host: procmail, maildrop and Dovecot write to the same mailbox,
+//! and run it as a filter. `tests/peers/install` installs them.
 //!
 //! The hooks are quick and part of a plain `cargo test`. The long runs, with 16 writers at once, are not:
 //!
 //!     cargo test --test peers -- --include-ignored
 //!
 //! Where a program or a right is missing, a test is reported as ignored, with what it needs. Everything runs in a mount
-//! namespace of its own, as a user that exists only there; the host's mail and accounts are never touched. Tests run one
-//! after another, because there is one such user.
+//! namespace of its own, as a user that exists only there; the host's mail and accounts are never touched. Tests run
+//! one after another, because there is one such user.
 
 #![allow(
     clippy::unwrap_used,

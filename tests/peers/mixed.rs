@@ -54,8 +54,8 @@ pub fn four_programs_write_to_one_mailbox_and_nothing_is_lost_or_torn(scratch: &
     assert!(!scratch.spool().join("a.lock").exists(), "a dotlock was left");
 }
 
-/// Every kill hits a delivery that holds the dotlock. The lock stays then, until the next spoolguard sees that nobody holds
-/// it; the other programs would wait for its age.
+/// Every kill hits a delivery that holds the dotlock. The lock stays then, until the next spoolguard sees that nobody
+/// holds it; the other programs would wait for its age.
 pub fn a_killed_delivery_tears_nothing_of_the_others(scratch: &Scratch) {
     const KILLS: usize = 25;
     let others = [Writer::Procmail, Writer::Maildrop, Writer::Dovecot];

@@ -1,5 +1,5 @@
-//! Starts this program again in a mount namespace of its own, where root can have one: what is mounted there is mounted nowhere else. Used
-//! by the bench of deliveries, too.
+//! Starts this program again in a mount namespace of its own, where root can have one: what is mounted there is mounted
+//! nowhere else. Used by the bench of deliveries, too.
 
 use std::env;
 use std::fs;

@@ -1,5 +1,5 @@
-//! The programs that write to a mailbox: how each is set up and started. All take a dotlock and an fcntl lock over the whole
-//! file, as Debian builds them; what is changed here is said where it is.
+//! The programs that write to a mailbox: how each is set up and started. All take a dotlock and an fcntl lock over the
+//! whole file, as Debian builds them; what is changed here is said where it is.
 
 use std::process::Command;
 
@@ -93,8 +93,8 @@ impl Writer {
 
 /// A configuration with which dovecot-lda and doveadm work without their daemon, on the user's mailbox as inbox.
 ///
-/// Debian's Dovecot takes the fcntl lock first. procmail and maildrop hold the dotlock while they wait for that one, so that
-/// with the default order they and Dovecot stop each other for minutes, whether spoolguard is there or not.
+/// Debian's Dovecot takes the fcntl lock first. procmail and maildrop hold the dotlock while they wait for that one, so
+/// that with the default order they and Dovecot stop each other for minutes, whether spoolguard is there or not.
 pub fn dovecot_configuration(scratch: &Scratch, more: &str) -> String {
     let home = scratch.home();
     let home = home.display();

@@ -1,5 +1,5 @@
-//! A place to deliver to: a spool directory set up like Debian's /var/mail, and a user with a home, in a mount namespace in
-//! which both exist and nothing of the host's mail can be reached.
+//! A place to deliver to: a spool directory set up like Debian's /var/mail, and a user with a home, in a mount
+//! namespace in which both exist and nothing of the host's mail can be reached.
 
 use std::env;
 use std::fs;
@@ -184,7 +184,8 @@ impl Scratch {
         path
     }
 
-    /// A program run by the user, in group `mail` as Debian's mail systems deliver to /var/mail, in a clean environment.
+    /// A program run by the user, in group `mail` as Debian's mail systems deliver to /var/mail, in a clean
+    /// environment.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command

@@ -1,4 +1,5 @@
-//! `message/srs.rs` against the real postsrsd, with one file of secrets: ten thousand addresses there and back, byte for byte.
+//! `message/srs.rs` against the real postsrsd, with one file of secrets: ten thousand addresses there and back, byte
+//! for byte.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! A disk that forgets, stalls and fails: one file of a FUSE file system, under a loop device. Its bytes are in memory. The thread that
-//! serves it touches nothing that lies on it, so that it can never wait for itself.
+//! A disk that forgets, stalls and fails: one file of a FUSE file system, under a loop device. Its bytes are in memory.
+//! The thread that serves it touches nothing that lies on it, so that it can never wait for itself.
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};

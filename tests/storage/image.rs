@@ -1,5 +1,5 @@
-//! What a disk holds, and what it holds after a power loss: a state from which copies are cheap, and the record of all writes and flushes
-//! since.
+//! What a disk holds, and what it holds after a power loss: a state from which copies are cheap, and the record of all
+//! writes and flushes since.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,8 +70,8 @@ pub struct Crash {
     pub story: String,
 }
 
-/// The disks that a power loss may leave: behind each flush with all later writes lost, and `random` times with some of the writes up to
-/// the next flush. A disk may write in any order what it was not told to flush.
+/// The disks that a power loss may leave: behind each flush with all later writes lost, and `random` times with some of
+/// the writes up to the next flush. A disk may write in any order what it was not told to flush.
 pub fn crashes(base: &Image, log: &[Event], random: usize, chance: &mut fastrand::Rng) -> Vec<Crash> {
     let mut flushed = base.clone();
     let mut crashes = Vec::new();

@@ -1,4 +1,5 @@
-//! The messages that are sent, each of which can be told from every other and from a part of itself, and how often each is found.
+//! The messages that are sent, each of which can be told from every other and from a part of itself, and how often each
+//! is found.
 
 use std::collections::BTreeMap;
 use std::fs;

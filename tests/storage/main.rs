@@ -1,12 +1,13 @@
-//! spoolguard on storage that lies: a disk that forgets what it was not told to flush, stalls, or fails once and never says so again, under
-//! ext4, XFS and Btrfs. Each scene asks whether what was acknowledged is there when the machine is up again: whole, and once.
+//! spoolguard on storage that lies: a disk that forgets what it was not told to flush, stalls, or fails once and never
+//! says so again, under ext4, XFS and Btrfs. Each scene asks whether what was acknowledged is there when the machine is
+//! up again: whole, and once.
 //!
 //! Needs root, FUSE, loop devices and the programs that `tests/storage/install` installs:
 //!
 //!     cargo test --test storage -- --include-ignored
 //!
-//! Chance picks some of the points of each scene; `SPOOLGUARD_SEED` repeats a choice, `SPOOLGUARD_STORAGE_FULL=1` tries all of them.
-//! `SPOOLGUARD_STORAGE_PROGRAM` names another build of the program.
+//! Chance picks some of the points of each scene; `SPOOLGUARD_SEED` repeats a choice, `SPOOLGUARD_STORAGE_FULL=1` tries
+//! all of them. `SPOOLGUARD_STORAGE_PROGRAM` names another build of the program.
 
 #![allow(
     clippy::unwrap_used,

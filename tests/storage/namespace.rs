@@ -1,6 +1,6 @@
-//! Starts this program again in a mount namespace of its own, and keeps the namespace for longer than the program: a file system whose
-//! disk this process serves can only be unmounted while that is served, or when it is known to be gone. Were the process the last one
-//! in the namespace, a kill would let it wait for itself for ever.
+//! Starts this program again in a mount namespace of its own, and keeps the namespace for longer than the program: a
+//! file system whose disk this process serves can only be unmounted while that is served, or when it is known to be
+//! gone. Were the process the last one in the namespace, a kill would let it wait for itself for ever.
 
 use std::env;
 use std::fs;
@@ -24,7 +24,8 @@ pub fn enter() -> bool {
     if !able.is_ok_and(|status| status.success()) {
         return false;
     }
-    // The shell outlives the program, whatever ends that: a signal that is caught, and not ignored, is back to its default in a child.
+    // The shell outlives the program, whatever ends that: a signal that is caught, and not ignored, is back to its
+    // default in a child.
     let error = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "--", "/bin/sh", "-c"])
         .args(["trap : INT TERM HUP; \"$@\"; exit $?", "sh"])

@@ -1,4 +1,5 @@
-//! The kinds of runs that write to a mailbox: what is there before, what is called, and what has to be where once it ended with 0.
+//! The kinds of runs that write to a mailbox: what is there before, what is called, and what has to be where once it
+//! ended with 0.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -216,7 +217,8 @@ impl Interrupt {
     pub const ALL: [Self; 3] = [Self::Committed, Self::Cut, Self::Appended];
 }
 
-/// An expunge that is killed when the mailbox is cut off and nothing is appended yet: what stays is in the journal alone.
+/// An expunge that is killed when the mailbox is cut off and nothing is appended yet: what stays is in the journal
+/// alone.
 pub fn interrupt_expunge(world: &World) {
     interrupt_expunge_at(world, Interrupt::Cut);
 }

@@ -1,5 +1,6 @@
-//! A file system on such a disk: made, mounted, unmounted, checked, put back to an earlier state. All of it goes with the value; should
-//! this process be killed, the loop device goes with its last user, and the mounts go with their namespace.
+//! A file system on such a disk: made, mounted, unmounted, checked, put back to an earlier state. All of it goes with
+//! the value; should this process be killed, the loop device goes with its last user, and the mounts go with their
+//! namespace.
 
 use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};

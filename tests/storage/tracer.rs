@@ -1,5 +1,6 @@
-//! Runs a program from system call to system call, by ptrace(2): before and behind each call a test may look at it, change the world, or
-//! kill the run. Unlike strace(1) it does so at one place exactly, and knows when the call is over.
+//! Runs a program from system call to system call, by ptrace(2): before and behind each call a test may look at it,
+//! change the world, or kill the run. Unlike strace(1) it does so at one place exactly, and knows when the call is
+//! over.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -111,8 +112,8 @@ enum Begin {
     Program,
 }
 
-/// Runs a command, and asks `each` before and behind each of its calls. A delivery steps aside for a child: then that is followed, and killed
-/// with whoever waits for it.
+/// Runs a command, and asks `each` before and behind each of its calls. A delivery steps aside for a child: then that
+/// is followed, and killed with whoever waits for it.
 pub fn trace(command: &Command, input: &[u8], mut each: impl FnMut(Moment, &Call) -> Next) -> Ended {
     let mut child = start(command, input, true);
     let collect = collect(&mut child);

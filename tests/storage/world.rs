@@ -1,5 +1,5 @@
-//! A user's mail on a disk that lies: mailbox, state, archives and what is sent all lie on it. It knows which messages have to be where,
-//! since their runs ended with 0, and looks whether they are.
+//! A user's mail on a disk that lies: mailbox, state, archives and what is sent all lie on it. It knows which messages
+//! have to be where, since their runs ended with 0, and looks whether they are.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -168,7 +168,8 @@ impl World {
         self.expected.clone_from(expected);
     }
 
-    /// Delivers another message, as a mail system does that tries again when it has to: on a disk that works it succeeds in the end.
+    /// Delivers another message, as a mail system does that tries again when it has to: on a disk that works it
+    /// succeeds in the end.
     pub fn next_delivery_works(&mut self, findings: &mut Findings, story: &str) {
         self.next += 1;
         let mail = Mail::new(&format!("next-{}", self.next), 300);

@@ -1,4 +1,5 @@
-//! Runs the real program as mail systems and people run it, and looks at what becomes of the mail. One folder for each subject.
+//! Runs the real program as mail systems and people run it, and looks at what becomes of the mail. One folder for each
+//! subject.
 
 // A test says what went wrong by ending where it went wrong.
 #![allow(

@@ -1,4 +1,5 @@
-//! The copying itself. What is read at once is read before anything is written, so it does not matter how the two places lie.
+//! The copying itself. What is read at once is read before anything is written, so it does not matter how the two
+//! places lie.
 
 // Without musl the tests alone use it.
 #![cfg_attr(not(target_env = "musl"), allow(dead_code))]
@@ -142,8 +143,8 @@ unsafe fn copy_upwards(to: *mut u8, from: *const u8, bytes: usize) {
 /// Both places are that long.
 #[inline]
 unsafe fn copy_downwards(to: *mut u8, from: *const u8, bytes: usize) {
-    // SAFETY: the caller's promise; the instruction begins with the last word and goes down by `bytes / 8` of them. The direction is as the
-    // ABI asks again before anything else happens.
+    // SAFETY: the caller's promise; the instruction begins with the last word and goes down by `bytes / 8` of them. The
+    // direction is as the ABI asks again before anything else happens.
     unsafe {
         let first = load(from);
         asm!(

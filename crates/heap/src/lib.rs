@@ -1,13 +1,13 @@
 //! The memory of a program that starts for every message and ends after a thousandth of a second.
 //!
-//! A general allocator asks the kernel for pages one by one, keeps books in pages of its own, and gives back what the end of the process
-//! gives back anyway: together an eighth of what a delivery of 4 KiB cost. Here the first 256 KiB are part of the program, and are handed
-//! out in a row. What is freed last, or grows last, is used again; nothing else of them is. All the rest comes from `dlmalloc`, and what is
-//! large from the C library, where the kernel moves its pages when it grows. Both free, so a run that lasts holds no more than these 256
-//! KiB for nothing.
+//! A general allocator asks the kernel for pages one by one, keeps books in pages of its own, and gives back what the
+//! end of the process gives back anyway: together an eighth of what a delivery of 4 KiB cost. Here the first 256 KiB
+//! are part of the program, and are handed out in a row. What is freed last, or grows last, is used again; nothing else
+//! of them is. All the rest comes from `dlmalloc`, and what is large from the C library, where the kernel moves its
+//! pages when it grows. Both free, so a run that lasts holds no more than these 256 KiB for nothing.
 //!
-//! This is a crate of its own because an allocator cannot be written without unsafe code, which spoolguard forbids. There is nothing else
-//! in it.
+//! This is a crate of its own because an allocator cannot be written without unsafe code, which spoolguard forbids.
+//! There is nothing else in it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -30,8 +30,8 @@ struct Room(UnsafeCell<[u8; ROOM]>);
 
 /// An allocator: a fixed room, used once, and two others behind it. For `#[global_allocator]`.
 ///
-/// What is in use of the room lies below `next`, always: a block is made by moving `next` up past it, and `next` comes down only to the
-/// start of a block that ends there, by whoever has that block.
+/// What is in use of the room lies below `next`, always: a block is made by moving `next` up past it, and `next` comes
+/// down only to the start of a block that ends there, by whoever has that block.
 #[repr(C)]
 pub struct Heap {
     /// Before the room, so that it lies in a page that is touched anyway.
@@ -39,7 +39,8 @@ pub struct Heap {
     room: Room,
 }
 
-// SAFETY: the room's bytes are reached only through blocks that were handed out, and no two of those overlap (see `Heap`).
+// SAFETY: the room's bytes are reached only through blocks that were handed out, and no two of those overlap (see
+// `Heap`).
 unsafe impl Sync for Heap {}
 
 impl Heap {
@@ -99,7 +100,8 @@ impl Heap {
         }
     }
 
-    /// Moves `next`, unless it has moved. What was done to a block before it was given back is seen by whoever gets it then.
+    /// Moves `next`, unless it has moved. What was done to a block before it was given back is seen by whoever gets it
+    /// then.
     fn move_next(&self, from: usize, to: usize) -> Result<(), usize> {
         self.next
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
@@ -113,8 +115,8 @@ impl Default for Heap {
     }
 }
 
-// SAFETY: a block of the room is within it, aligned, and overlaps no other that is in use (see `Heap`); any other is of whoever has its
-// size, and goes back there.
+// SAFETY: a block of the room is within it, aligned, and overlaps no other that is in use (see `Heap`); any other is of
+// whoever has its size, and goes back there.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is the same.
@@ -146,7 +148,8 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let Some(start) = self.offset(block) else {
             let is_same_owner = (layout.size() < LARGE) == (size < LARGE);
-            // SAFETY: it is not of the room, so it is of whoever has this size; and for `move_block`, the caller's promise is the same.
+            // SAFETY: it is not of the room, so it is of whoever has this size; and for `move_block`, the caller's
+            // promise is the same.
             return unsafe {
                 match is_same_owner {
                     true => Self::behind(size).realloc(block, layout, size),

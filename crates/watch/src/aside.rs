@@ -1,6 +1,7 @@
 //! The first process and its child, in system calls.
 //!
-//! Nothing here may panic, and the first process may not use what belongs to a thread: both would reach for what the child uses.
+//! Nothing here may panic, and the first process may not use what belongs to a thread: both would reach for what the
+//! child uses.
 
 use std::arch::asm;
 use std::cell::UnsafeCell;
@@ -22,8 +23,8 @@ static STACK: Stack = Stack(UnsafeCell::new([0; STACK_BYTES]));
 /// The process that waits for this one, where this is a child; else 0.
 static PARENT: AtomicI64 = AtomicI64::new(0);
 
-/// What tells the first process that the child has ended: no SIGCHLD, since whoever started this may have it ignored, and then the kernel
-/// keeps no status (waitpid(2), NOTES).
+/// What tells the first process that the child has ended: no SIGCHLD, since whoever started this may have it ignored,
+/// and then the kernel keeps no status (waitpid(2), NOTES).
 const ENDED: i32 = 64;
 
 /// What tells the first process that the child may take any time.
@@ -58,9 +59,9 @@ pub(super) fn start(watch: &'static Watch) {
     let flags = i64::from(FLAGS | memory);
     let top = STACK.0.get().addr().wrapping_add(STACK_BYTES);
     let child: i64;
-    // SAFETY: the child, which gets 0, goes on behind the call as after any system call, on the stack that this is. The first process leaves
-    // that stack without having written to it, for one of which `top` is the end, aligned as the ABI asks, and calls `wait`, which does not
-    // return. A call that failed has no child, and goes on as well.
+    // SAFETY: the child, which gets 0, goes on behind the call as after any system call, on the stack that this is. The
+    // first process leaves that stack without having written to it, for one of which `top` is the end, aligned as the
+    // ABI asks, and calls `wait`, which does not return. A call that failed has no child, and goes on as well.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!(
@@ -272,8 +273,8 @@ fn wait_for_signal(seconds: i64) -> Woken {
     }
 }
 
-/// Closes what the caller waits for the end of, in the table of files that the child has. Closing any other file could ask the file system
-/// that hangs.
+/// Closes what the caller waits for the end of, in the table of files that the child has. Closing any other file could
+/// ask the file system that hangs.
 fn close_pipes() {
     for file in 0..FILES {
         // SAFETY: the calls touch no memory. Only a pipe has such a size, and only a socket has such a length to send.
@@ -307,7 +308,8 @@ fn now() -> i64 {
 }
 
 fn send(process: i64, signal: i32) {
-    // SAFETY: it touches no memory. A child of ours that was not waited for has its number still, and so has a parent that waits.
+    // SAFETY: it touches no memory. A child of ours that was not waited for has its number still, and so has a parent
+    // that waits.
     unsafe { call(libc::SYS_kill, [process as usize, signal as usize, 0, 0]) };
 }
 

@@ -1,9 +1,10 @@
-//! A stack that overflows ends the process with the status of a run that failed: mail systems bounce on death by a signal.
+//! A stack that overflows ends the process with the status of a run that failed: mail systems bounce on death by a
+//! signal.
 //!
-//! Rust's runtime has a handler that prints and aborts, on a stack that it maps, protects and gives back at each start: a fiftieth of what a
-//! small delivery cost. It installs none where there is one already. So ours is there before the runtime begins, on a stack that is part of
-//! the program and that nobody touches until then. The child that delivers has no such stack any more (clone(2), CLONE_VM): it dies of the
-//! signal, and the first process ends with the status.
+//! Rust's runtime has a handler that prints and aborts, on a stack that it maps, protects and gives back at each start:
+//! a fiftieth of what a small delivery cost. It installs none where there is one already. So ours is there before the
+//! runtime begins, on a stack that is part of the program and that nobody touches until then. The child that delivers
+//! has no such stack any more (clone(2), CLONE_VM): it dies of the signal, and the first process ends with the status.
 
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -30,8 +31,9 @@ const LINE: &str = "4.3.0 spoolguard: cannot go on with this run: its stack is f
 static BEFORE_MAIN: extern "C" fn() = install;
 
 extern "C" fn install() {
-    // SAFETY: the structures are as the calls want them, all zero but for what is set. The stack lives as long as the process, and the
-    // handler calls nothing that is not allowed in one (signal-safety(7)). Where a call fails, all is as before.
+    // SAFETY: the structures are as the calls want them, all zero but for what is set. The stack lives as long as the
+    // process, and the handler calls nothing that is not allowed in one (signal-safety(7)). Where a call fails, all is
+    // as before.
     unsafe {
         let mut stack: libc::stack_t = std::mem::zeroed();
         stack.ss_sp = STACK.0.get().cast();

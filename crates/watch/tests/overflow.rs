@@ -1,4 +1,5 @@
-//! A process whose stack overflows ends with 75. By itself, without a harness: its tests run in threads, and it is the first that counts.
+//! A process whose stack overflows ends with 75. By itself, without a harness: its tests run in threads, and it is the
+//! first that counts.
 
 use std::hint::black_box;
 use std::process::Command;

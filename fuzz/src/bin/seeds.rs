@@ -1,5 +1,6 @@
-//! Writes seeds for the fuzz targets, one file each, below the directory that `SEEDS_TO` names: made by the code that writes such files, so that an
-//! input begins where a reader goes deepest. They are small. It is built as the targets are, and needs the fuzzer for that alone.
+//! Writes seeds for the fuzz targets, one file each, below the directory that `SEEDS_TO` names: made by the code that
+//! writes such files, so that an input begins where a reader goes deepest. They are small. It is built as the targets
+//! are, and needs the fuzzer for that alone.
 #![no_main]
 
 use std::fs;

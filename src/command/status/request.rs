@@ -1,6 +1,6 @@
 //! What `spoolguard status` was asked for: to show, or to change something.
 
-use crate::cli::spool::Agreement;
+use crate::cli::spool::Changing;
 use crate::cli::{Everywhere, StatusArguments};
 use crate::output::OutputForm;
 use crate::spool::consent::Consent;
@@ -31,7 +31,11 @@ impl Request {
             (Some(address), _, _) => Self::Resume(address.clone()),
             (None, Some(address), _) => Self::Suspend(address.clone()),
             (None, None, Some(address)) => {
-                let consent = Consent::of(&Agreement { yes: asked.yes }, everywhere);
+                let changing = Changing {
+                    yes: asked.yes,
+                    json: asked.json,
+                };
+                let consent = Consent::of(&changing, everywhere);
                 Self::SendKept(address.clone(), consent, asked.one.clone())
             }
             (None, None, None) if asked.archived.is_some() => {

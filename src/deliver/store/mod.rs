@@ -166,8 +166,8 @@ pub fn place_message(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over
     store.put(run, Entry::of(run, delivery, added), Some(terms))
 }
 
-/// Takes over the note that a killed run left on the message in the user's mailbox, so that it does not stop one that
-/// is sent on purpose.
+/// Takes over the note that a killed run left on the message in the user's mailbox. So it does not stop one that is
+/// sent on purpose.
 pub fn settle_left(run: &Run, delivery: &Delivery<'_>, added: &str) {
     if let Err(e) = run.store.settle_left(run, Entry::of(run, delivery, added)) {
         tracing::debug!(user = run.account.name, cause = %e, "a note of a killed run stays");

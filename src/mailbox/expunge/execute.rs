@@ -1,9 +1,9 @@
 //! The expunge itself, under the lock.
 //!
-//! It makes sure that the bytes that go are the ones that were looked at, adds what came meanwhile to the journal,
-//! commits the journal, cuts the mailbox off, and appends. Before the commit nothing has happened, and everything can
-//! be left as it is. After the commit everything is done in the end, by this run or by the next one that locks the
-//! mailbox.
+//! It makes sure that the bytes that go are the ones that were looked at, and adds what came meanwhile to the journal.
+//! Then it commits the journal, cuts the mailbox off, and appends. Before the commit nothing has happened, and
+//! everything can be left as it is. After the commit everything is done in the end, by this run or by the next one that
+//! locks the mailbox.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -110,8 +110,8 @@ impl Locked {
 }
 
 /// Opens and locks the mailbox at `path`, and makes it if there is none and the plan says so. Fails when the path is no
-/// mailbox (a link, a device, somebody else's), when it cannot be opened or made, or when somebody else holds a lock
-/// for longer than the plan waits.
+/// mailbox (a link, a device, somebody else's), or cannot be opened or made. Also when somebody else holds a lock for
+/// longer than the plan waits.
 pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Result<Locked, Error> {
     if path.as_os_str().as_encoded_bytes().ends_with(b".lock") {
         // It would be removed as a stale dotlock, mail and all.

@@ -2,7 +2,7 @@
 //! they came, and only the first in the line asks for the locks that all programs share.
 //!
 //! The queue is a file in the user's state directory, which no other program knows: the last number that was taken.
-//! Each run takes the next one, locks the byte of that number, and waits for the byte of the number before, which is
+//! Each run takes the next one, and locks the byte of that number. It waits for the byte of the number before, which is
 //! free when that run has released the mailbox. So the kernel wakes the next run and no other, and whoever comes
 //! meanwhile comes behind all that wait: with one lock for all, a newcomer had it before the one who was woken got to
 //! run, and some waited three times as long as all on average. A run asks for a number while it holds nothing else. The

@@ -20,7 +20,7 @@ use crate::maildir::{deliver, flags, size_file};
 use crate::message::Message;
 use crate::spool::context::RunMode;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTally, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTally, Stop};
 use crate::sys::deadline::Deadline;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 use crate::sys::{filesystem, local_time};
@@ -95,12 +95,6 @@ impl<'a> MaildirMerge<'a> {
         }
     }
 
-    fn fits(&self, bytes: u64) -> bool {
-        let usage = self.usage;
-        let (bytes, messages) = (usage.bytes.saturating_add(bytes), usage.messages + 1);
-        self.room.bytes.is_none_or(|most| bytes <= most) && self.room.messages.is_none_or(|most| messages <= most)
-    }
-
     fn put(&mut self, archived: &Archived<'_>, content: &MessageBuffer) -> Result<(), Stop> {
         let fail = |e: io::Error| Error::io("write", self.maildir.path(), &e);
         if let Some(min_free_bytes) = self.room.min_free {
@@ -132,7 +126,7 @@ impl<'a> MaildirMerge<'a> {
 }
 
 impl MergeInto for MaildirMerge<'_> {
-    fn offer(&mut self, archived: &Archived<'_>, _seen: ReadState) -> Result<(), Stop> {
+    fn offer(&mut self, archived: &Archived<'_>) -> Result<(), Stop> {
         let path = self.maildir.path().display().to_string();
         self.deadline.check("restore into", &path)?;
         let hash = of_stored(archived.bytes(), &archived.stored, self.scope())?;
@@ -141,7 +135,8 @@ impl MergeInto for MaildirMerge<'_> {
             return Ok(());
         }
         let content = excerpt::read_delivered(archived.bytes(), &archived.stored)?;
-        if !self.fits(content.bytes()) {
+        let bytes = self.usage.bytes.saturating_add(content.bytes());
+        if !self.room.have_room(bytes, self.usage.messages + 1) {
             self.tally.no_room += 1;
             return Ok(());
         }

@@ -25,10 +25,11 @@ use crate::mailbox::append::{self, Piece};
 use crate::mailbox::content_hash::ContentHash;
 use crate::mailbox::open::open_existing;
 use crate::mailbox::{OpenMailbox, open_locked};
+use crate::message::Message;
 use crate::spool::context::RunMode;
 use crate::spool::merge::known::{Known, Since};
 use crate::spool::merge::mailbox_end::{begins_with, has_new_mail, is_same, look_read, missing_end};
-use crate::spool::merge::target::{MergeInto, MergeTally, MergeTarget, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeTally, MergeTarget, Stop};
 use crate::sys::deadline::is_stopped;
 use crate::sys::filesystem;
 
@@ -51,7 +52,8 @@ struct MessageBatch {
 #[derive(Clone, Copy)]
 struct BatchItem {
     hash: ContentHash,
-    seen: ReadState,
+    /// A mail client noted that its user has seen it.
+    is_seen: bool,
     start: usize,
     end: usize,
 }
@@ -179,7 +181,7 @@ impl<'a> Merge<'a> {
                 continue;
             }
             let bytes = of(item).len() as u64;
-            if self.fits(length + bytes, messages + 1) {
+            if self.target.room.have_room(length + bytes, messages + 1) {
                 length += bytes;
                 messages += 1;
                 fitting.push(*item);
@@ -196,11 +198,11 @@ impl<'a> Merge<'a> {
     }
 
     /// Writes a message that is too large to wait in memory.
-    fn commit_large(&mut self, archived: &Archived<'_>, hash: ContentHash, seen: ReadState) -> Result<(), Stop> {
+    fn commit_large(&mut self, archived: &Archived<'_>, hash: ContentHash) -> Result<(), Stop> {
         let bytes = archived.stored.bytes;
         let item = BatchItem {
             hash,
-            seen,
+            is_seen: Message::new(archived.stored.head).is_seen(),
             start: 0,
             end: usize::try_from(bytes).unwrap_or(usize::MAX),
         };
@@ -220,7 +222,11 @@ impl<'a> Merge<'a> {
         {
             self.cut_off(&locked)?;
         }
-        if !self.fits(locked.length()? + bytes, self.known.count_messages() + 1) {
+        if !self
+            .target
+            .room
+            .have_room(locked.length()? + bytes, self.known.count_messages() + 1)
+        {
             self.tally.no_room += 1;
             return Ok(());
         }
@@ -245,7 +251,7 @@ impl<'a> Merge<'a> {
         let offset = appended.after_bytes.saturating_sub((last.end - last.start) as u64);
         // Its note goes with it, which is a change too.
         drop(appended);
-        if !was_new && items.iter().all(|item| item.seen == ReadState::Yes) {
+        if !was_new && items.iter().all(|item| item.is_seen) {
             look_read(locked.file());
         }
         self.tally.restored += items.len() as u64;
@@ -269,7 +275,7 @@ impl<'a> Merge<'a> {
         let held = self.known.last_tail().map_or(0, |last| last.offset + last.bytes);
         if self.known.find_once(hash) {
             self.tally.present += 1;
-        } else if self.fits(
+        } else if self.target.room.have_room(
             held + self.rehearsed_bytes + bytes,
             self.known.count_messages() + self.tally.restored + 1,
         ) {
@@ -279,11 +285,6 @@ impl<'a> Merge<'a> {
         } else {
             self.tally.no_room += 1;
         }
-    }
-
-    fn fits(&self, bytes: u64, messages: u64) -> bool {
-        let room = self.target.room;
-        room.bytes.is_none_or(|most| bytes <= most) && room.messages.is_none_or(|most| messages <= most)
     }
 
     /// Tells whether what lies at the mailbox's end is a part of something that is about to be written as a whole.
@@ -308,7 +309,7 @@ impl<'a> Merge<'a> {
 }
 
 impl MergeInto for Merge<'_> {
-    fn offer(&mut self, archived: &Archived<'_>, seen: ReadState) -> Result<(), Stop> {
+    fn offer(&mut self, archived: &Archived<'_>) -> Result<(), Stop> {
         self.target.deadline.check("restore into", &self.name())?;
         let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
         if self.known.find_once(hash) {
@@ -320,7 +321,7 @@ impl MergeInto for Merge<'_> {
             self.commit()?;
         }
         if large {
-            return self.commit_large(archived, hash, seen);
+            return self.commit_large(archived, hash);
         }
         let start = self.batch.bytes.len();
         archived.copy_to(&mut self.batch.bytes)?;
@@ -328,7 +329,7 @@ impl MergeInto for Merge<'_> {
         self.batch.bytes.extend_from_slice(lacks);
         self.batch.items.push(BatchItem {
             hash,
-            seen,
+            is_seen: Message::new(archived.stored.head).is_seen(),
             start,
             end: self.batch.bytes.len(),
         });

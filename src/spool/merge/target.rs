@@ -32,11 +32,10 @@ pub struct MergeLimits {
     pub min_free: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadState {
-    /// A mail client noted so.
-    Yes,
-    No,
+impl MergeLimits {
+    pub fn have_room(&self, bytes: u64, messages: u64) -> bool {
+        self.bytes.is_none_or(|most| bytes <= most) && self.messages.is_none_or(|most| messages <= most)
+    }
 }
 
 /// What became of the messages. The keys are a promise.
@@ -51,7 +50,7 @@ pub struct MergeTally {
 
 pub trait MergeInto {
     /// Puts a message back, unless it is there already or there is no room.
-    fn offer(&mut self, archived: &Archived<'_>, seen: ReadState) -> Result<(), Stop>;
+    fn offer(&mut self, archived: &Archived<'_>) -> Result<(), Stop>;
 
     /// Writes what still waits. Says what was done.
     fn finish(&mut self) -> Result<MergeTally, Stop>;

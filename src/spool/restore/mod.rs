@@ -155,7 +155,7 @@ impl RestoreRun<'_> {
 
     /// The list; or the plan, the question and the work.
     fn all(&mut self) {
-        let consent = self.care.consent(&self.selection.changing.agreement);
+        let consent = self.care.consent(&self.selection.changing);
         if !self.selection.list && consent == Consent::Given {
             self.mode = RunMode::Execute;
         }

@@ -37,7 +37,7 @@ use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::RunMode;
 use crate::spool::merge::Merge;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTarget, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTarget, Stop};
 use crate::spool::restore::report::OverflowLine;
 use crate::sys::account;
 use crate::sys::message_buffer::HEAD_BYTES;
@@ -47,7 +47,7 @@ const BEGINNINGS: u32 = 5;
 
 /// Runs the command: 0 when nothing is left in the overflow, 1 when something is.
 pub fn run(selection: &Selection, everywhere: &Everywhere) -> Status {
-    let consent = Consent::of(&selection.changing.agreement, everywhere);
+    let consent = Consent::of(&selection.changing, everywhere);
     let form = OutputForm::from_flag(selection.changing.json);
     match prepare(selection, everywhere).and_then(|run| all(&run, consent, form)) {
         Ok(status) => status,
@@ -295,7 +295,7 @@ fn merge(run: &Run, path: &Path, look: &Snapshot, mode: RunMode) -> Result<Overf
         }
         let fits = room.take(stored.bytes);
         if fits {
-            merge.offer(&archived, ReadState::No)?;
+            merge.offer(&archived)?;
         }
         Ok(fits)
     })?;

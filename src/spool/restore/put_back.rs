@@ -25,7 +25,7 @@ use crate::spool::context::{RunMode, SpoolRun, tell_wait};
 use crate::spool::merge::Merge;
 use crate::spool::merge::into_maildir::MaildirMerge;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTally, MergeTarget, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTally, MergeTarget, Stop};
 use crate::spool::restore::destination::RestoreTarget;
 use crate::spool::restore::filter::Pick;
 
@@ -209,12 +209,7 @@ fn offer_all(
                 return Ok(());
             }
             counts.met += 1;
-            let seen = if message.is_seen() {
-                ReadState::Yes
-            } else {
-                ReadState::No
-            };
-            merge.offer(archived, seen)
+            merge.offer(archived)
         },
     );
     let result = offered.and_then(|()| merge.finish());

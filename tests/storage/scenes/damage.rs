@@ -1,5 +1,5 @@
-//! Journals and notes that a bad sector, a full disk or a repair of the file system has damaged: each byte in turn, and each length. What
-//! stands under a journal's name may be the only copy of mail. It is never deleted unread.
+//! Journals and notes that a bad sector, a full disk or a repair of the file system has damaged: each byte in turn, and
+//! each length. What stands under a journal's name may be the only copy of mail. It is never deleted unread.
 
 use std::fs;
 

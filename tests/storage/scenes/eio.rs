@@ -1,5 +1,6 @@
-//! A disk that fails once, at each sync of each kind of run. The kernel says EIO once and marks the pages clean; what is read comes from
-//! the page cache, and what is on the disk is something else. Afterwards comes a retry, a restore or an archive, and a remount.
+//! A disk that fails once, at each sync of each kind of run. The kernel says EIO once and marks the pages clean; what
+//! is read comes from the page cache, and what is on the disk is something else. Afterwards comes a retry, a restore or
+//! an archive, and a remount.
 
 use std::fs;
 
@@ -126,7 +127,8 @@ fn follow(world: &mut World, ready: &Ready, then: Then, is_done: &mut bool, stor
     story.push_str(&format!("\n{}", ended.story()));
 }
 
-/// The disk works again. What the cache held and the disk does not is gone with the mount; what was acknowledged may not be.
+/// The disk works again. What the cache held and the disk does not is gone with the mount; what was acknowledged may
+/// not be.
 fn finish(world: &mut World, ready: &Ready, is_done: bool, story: &mut String, findings: &mut Findings) {
     world.stage.remount();
     // A file system that gave up is mounted anew by a boot.

@@ -1,6 +1,6 @@
-//! Runs that are killed when all is done and only their end is missing, and mail systems that die when they have our answer and have not
-//! noted it. The same message comes again then, with the same queue id, and must not be there twice. The same text under another queue id
-//! was sent twice on purpose, and comes twice.
+//! Runs that are killed when all is done and only their end is missing, and mail systems that die when they have our
+//! answer and have not noted it. The same message comes again then, with the same queue id, and must not be there
+//! twice. The same text under another queue id was sent twice on purpose, and comes twice.
 
 use nix::unistd::gethostname;
 

@@ -1,5 +1,5 @@
-//! Mail that was acknowledged and is not on the disk: three ways to that, each seen outside. The bytes of a run whose sync failed, or
-//! was never made, are in the page cache all the same, and a sync of clean pages succeeds.
+//! Mail that was acknowledged and is not on the disk: three ways to that, each seen outside. The bytes of a run whose
+//! sync failed, or was never made, are in the page cache all the same, and a sync of clean pages succeeds.
 
 use crate::disk::Mode;
 use crate::image::crashes;

@@ -1,4 +1,5 @@
-//! The scenes: each takes a file system, does what a machine, a disk or a mail system does on a bad day, and notes what is wrong then.
+//! The scenes: each takes a file system, does what a machine, a disk or a mail system does on a bad day, and notes what
+//! is wrong then.
 
 pub mod damage;
 pub mod eio;

@@ -9,7 +9,8 @@ use crate::world::{Format, World};
 /// How many crash images of one kind of run are tried, where not all are.
 const MOST: usize = 14;
 
-/// Every how many crash images the file system's own check is asked, too. It says whether the images are what a disk leaves.
+/// Every how many crash images the file system's own check is asked, too. It says whether the images are what a disk
+/// leaves.
 const CHECK_EACH: usize = 5;
 
 fn replay(kind: Kind, on: stage::Kind, findings: &mut Findings) {

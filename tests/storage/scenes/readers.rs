@@ -1,5 +1,5 @@
-//! A user who reads and deletes in mutt while mail comes, is archived, swept and restored, and runs are killed by chance. mutt itself is not
-//! killed: it rewrites the mailbox in place, and what that costs is mutt's own.
+//! A user who reads and deletes in mutt while mail comes, is archived, swept and restored, and runs are killed by
+//! chance. mutt itself is not killed: it rewrites the mailbox in place, and what that costs is mutt's own.
 
 use std::fs;
 use std::process::Command;

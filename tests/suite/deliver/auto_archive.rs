@@ -1,4 +1,5 @@
-//! `when_full = "archive"`: mail comes in beyond the limit, and the first part of the mailbox goes into an archive, behind the delivery's back.
+//! `when_full = "archive"`: mail comes in beyond the limit, and the first part of the mailbox goes into an archive,
+//! behind the delivery's back.
 
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
@@ -136,7 +137,8 @@ fn a_program_replaced_while_it_runs_archives_all_the_same() {
 
 #[test]
 fn the_delivery_does_not_wait_and_nothing_of_it_is_held() {
-    // Packed, read back and compared, this takes a second and more; on a machine that looks elsewhere for so long, a larger one is tried.
+    // Packed, read back and compared, this takes a second and more; on a machine that looks elsewhere for so long, a
+    // larger one is tried.
     let caught = (0..5).any(|step| is_caught_archiving(40 << step));
     assert!(caught, "the archiving was over before anybody could look");
 }

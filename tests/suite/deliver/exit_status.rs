@@ -1,5 +1,5 @@
-//! How a run ends: 0, 75, and 77 where configuration says so; one line when it failed, none when it did not. Mail systems bounce
-//! on nearly everything else.
+//! How a run ends: 0, 75, and 77 where configuration says so; one line when it failed, none when it did not. Mail
+//! systems bounce on nearly everything else.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,6 @@
-//! Maildirs as other programs, administrators and bad days leave them: damaged counts, folders that are somebody else's, directories on other
-//! devices, names that are taken, clocks that were wrong. Mail arrives, or waits with nothing of it in the Maildir.
+//! Maildirs as other programs, administrators and bad days leave them: damaged counts, folders that are somebody
+//! else's, directories on other devices, names that are taken, clocks that were wrong. Mail arrives, or waits with
+//! nothing of it in the Maildir.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};

@@ -1,4 +1,5 @@
-//! `when_full = "overflow"`: what finds no room is put aside, within bounds, each message once, and comes back when there is room.
+//! `when_full = "overflow"`: what finds no room is put aside, within bounds, each message once, and comes back when
+//! there is room.
 
 use std::fs;
 use std::path::PathBuf;

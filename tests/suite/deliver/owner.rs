@@ -1,4 +1,5 @@
-//! Whose message is it? What the user has to see goes to the user: bounces of own mail, mail with a null sender, our own notices.
+//! Whose message is it? What the user has to see goes to the user: bounces of own mail, mail with a null sender, our
+//! own notices.
 
 use std::fs;
 

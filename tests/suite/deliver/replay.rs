@@ -1,4 +1,5 @@
-//! `replay`: stored mail through the guard. What IMAP servers keep for themselves in a mailbox is no mail, and stays there.
+//! `replay`: stored mail through the guard. What IMAP servers keep for themselves in a mailbox is no mail, and stays
+//! there.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! What an administrator gets when there is much to divert: the first few, a count of the rest, and every message somewhere.
+//! What an administrator gets when there is much to divert: the first few, a count of the rest, and every message
+//! somewhere.
 
 use std::fs;
 use std::io::Read;
@@ -8,7 +9,8 @@ use serde_json::Value;
 
 use crate::support::{ORDINARY, Scratch, contains, content, messages, only, shown};
 
-/// A report that says that `recipient` failed, about the message `id` (RFC 3464). Nothing says that it was forwarded from here.
+/// A report that says that `recipient` failed, about the message `id` (RFC 3464). Nothing says that it was forwarded
+/// from here.
 fn report(recipient: &str, id: &str) -> String {
     format!(
         "From: MAILER-DAEMON@mx.test\nTo: a@a.test\nSubject: Undelivered {id}\nMessage-ID: <r{id}@mx.test>\nMIME-Version: 1.0\n\

@@ -1,4 +1,5 @@
-//! What doctor says of the LMTP servers that mail goes to: whether they answer, what they have, and whether they would take mail.
+//! What doctor says of the LMTP servers that mail goes to: whether they answer, what they have, and whether they would
+//! take mail.
 
 use crate::doctor::scene::{Found, doctor, findings, guarded_home, host, own_findings};
 use crate::support::lmtp::{FakeLmtp, Plan, say};
@@ -79,7 +80,8 @@ fn a_server_in_a_public_net_is_an_error() {
     }
 }
 
-/// Its mail comes through a transport of the MTA's: no file of anybody's names spoolguard, and whoever runs its deliveries looks.
+/// Its mail comes through a transport of the MTA's: no file of anybody's names spoolguard, and whoever runs its
+/// deliveries looks.
 #[test]
 fn a_virtual_users_server_is_looked_at() {
     let server = FakeLmtp::start_tcp(vec![Plan::good()]);

@@ -1,4 +1,5 @@
-//! `doctor --pair`: two hosts, each with a name and processes of its own, try each other's locks on a directory that both have.
+//! `doctor --pair`: two hosts, each with a name and processes of its own, try each other's locks on a directory that
+//! both have.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

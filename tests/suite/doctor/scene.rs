@@ -1,4 +1,5 @@
-//! A host on which nothing is wrong, and what doctor finds on it. Other mail programs are scripts; the real ones are asked in tests/peers.
+//! A host on which nothing is wrong, and what doctor finds on it. Other mail programs are scripts; the real ones are
+//! asked in tests/peers.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! What stands around a delivery: the queue, MTAs that are running, full mailboxes, aliases, submission, the log. The files of the host
-//! are fixtures below one directory.
+//! What stands around a delivery: the queue, MTAs that are running, full mailboxes, aliases, submission, the log. The
+//! files of the host are fixtures below one directory.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

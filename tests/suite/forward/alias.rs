@@ -1,5 +1,5 @@
-//! `forward --as`: an alias, which the MTA runs as a user that is nobody in particular, has a mailbox and a state of its own, and somebody is
-//! told what is kept there.
+//! `forward --as`: an alias, which the MTA runs as a user that is nobody in particular, has a mailbox and a state of
+//! its own, and somebody is told what is kept there.
 
 use std::fs;
 use std::os::unix::fs::chown;

@@ -1,5 +1,6 @@
-//! Which failures suspend a destination: a living one never, a dead one soon. `tests/suite/data/replies.tsv` holds replies of far sides in our
-//! own words, each with its class; a third of them was kept out of what the code was tuned on.
+//! Which failures suspend a destination: a living one never, a dead one soon. `tests/suite/data/replies.tsv` holds
+//! replies of far sides in our own words, each with its class; a third of them was kept out of what the code was tuned
+//! on.
 
 use std::fs;
 use std::path::Path;
@@ -149,7 +150,8 @@ fn the_table_in_the_documentation_is_what_the_code_does() {
     assert!(count >= 20, "{count} rows");
 }
 
-/// Sends twenty different messages, each of which is refused like this, until the destination is suspended; says after how many.
+/// Sends twenty different messages, each of which is refused like this, until the destination is suspended; says after
+/// how many.
 fn suspended_after(reply: &Reply) -> Option<usize> {
     let scratch = suspension::scratch();
     for number in 1..=20 {

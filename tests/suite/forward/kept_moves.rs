@@ -1,5 +1,5 @@
-//! What was kept for a destination, while its mailbox is moved by an archive, rewritten by a mail program, or its list is damaged: it is
-//! sent on all the same, and nothing else is.
+//! What was kept for a destination, while its mailbox is moved by an archive, rewritten by a mail program, or its list
+//! is damaged: it is sent on all the same, and nothing else is.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,5 @@
-//! Nothing loops, whoever reads at the destination: a desk that acknowledges everything, under any name and without any mark.
+//! Nothing loops, whoever reads at the destination: a desk that acknowledges everything, under any name and without any
+//! mark.
 
 use std::fs;
 
@@ -204,7 +205,8 @@ fn a_loop_notice_that_fails_comes_with_a_later_run_and_once() {
 
 #[test]
 fn answers_that_come_at_once_are_judged_one_after_the_other() {
-    // A desk that answers each message ten times: side by side all of them went on, and each was answered ten times again.
+    // A desk that answers each message ten times: side by side all of them went on, and each was answered ten times
+    // again.
     let mut scratch = scratch();
     comes(&scratch, "ann@s.test", &mail("ann@s.test", "mail.s.test", 1, "printer"));
     scratch.sendmail("sleep 0.2");
@@ -268,7 +270,8 @@ fn pass_history_time(scratch: &Scratch, seconds: i64) {
     fs::write(path, text).unwrap();
 }
 
-/// Each from another domain and host, and nothing in it that is alike: told from mail of many people by its number alone.
+/// Each from another domain and host, and nothing in it that is alike: told from mail of many people by its number
+/// alone.
 #[test]
 fn far_more_than_ever_is_told_once_and_sent_on() {
     let scratch = scratch();

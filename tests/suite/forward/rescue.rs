@@ -1,4 +1,5 @@
-//! A message that comes back in a report lies in its user's mailbox afterwards: once, as it came, whatever shape the report has.
+//! A message that comes back in a report lies in its user's mailbox afterwards: once, as it came, whatever shape the
+//! report has.
 
 use std::fs;
 use std::process::Command;

@@ -456,7 +456,8 @@ fn sendmail_gets_a_clean_environment_and_no_blocked_signals() {
         // From 32 on they belong to the C library (signal(7)), and are as whoever runs the tests left them.
         assert_eq!(mask & 0x7fff_ffff, 0, "{signals}");
     }
-    // Whoever runs the tests may have left some open; ours are the mailbox, its locks, our memories, and the message once.
+    // Whoever runs the tests may have left some open; ours are the mailbox, its locks, our memories, and the message
+    // once.
     let fds = fs::read_to_string(scratch.path("seen-fds")).unwrap();
     let spool = scratch.path("spool").display().to_string();
     let state = scratch.path("state").display().to_string();

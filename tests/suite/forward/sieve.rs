@@ -1,4 +1,5 @@
-//! `sendmail`, as Dovecot's `sendmail_path`: redirects go through the guard, and everything else reaches the real sendmail as it came.
+//! `sendmail`, as Dovecot's `sendmail_path`: redirects go through the guard, and everything else reaches the real
+//! sendmail as it came.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! `sender = "srs"`: what is forwarded has a sender that leads back, `return` leads back there, and nothing else gets through it.
+//! `sender = "srs"`: what is forwarded has a sender that leads back, `return` leads back there, and nothing else gets
+//! through it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

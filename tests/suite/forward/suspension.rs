@@ -1,5 +1,5 @@
-//! A destination that keeps failing: it is suspended, its mail is kept, both are told once, and it is tried again. Time passes by setting
-//! back the times that the program wrote down.
+//! A destination that keeps failing: it is suspended, its mail is kept, both are told once, and it is tried again. Time
+//! passes by setting back the times that the program wrote down.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

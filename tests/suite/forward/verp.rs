@@ -1,4 +1,5 @@
-//! `sender = "verp"`: the envelope sender of each forward names its destination, and only a report that comes to such an address counts.
+//! `sender = "verp"`: the envelope sender of each forward names its destination, and only a report that comes to such
+//! an address counts.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -268,7 +269,8 @@ fn tokens_need_a_delimiter() {
         .mentions("recipient_delimiter");
 }
 
-/// A desk answers each message to the address that it came from: the writer gets the answers, up to a number, and the desk none.
+/// A desk answers each message to the address that it came from: the writer gets the answers, up to a number, and the
+/// desk none.
 #[test]
 fn an_answer_to_a_forward_goes_to_whoever_wrote_and_is_bounded() {
     let scratch = scratch();

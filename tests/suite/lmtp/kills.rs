@@ -1,5 +1,6 @@
-//! A fault at every system call of a run that hands a message over: it is killed, told to stop, or the call fails. The message is never lost. It is
-//! there twice only where the run ended between the dot and the answer, or had noted all and had only to end.
+//! A fault at every system call of a run that hands a message over: it is killed, told to stop, or the call fails. The
+//! message is never lost. It is there twice only where the run ended between the dot and the answer, or had noted all
+//! and had only to end.
 
 use super::{behind, deliver};
 use crate::robust::faults::strace;

@@ -1,4 +1,5 @@
-//! Mailboxes behind an LMTP server: what each of its answers means, what goes over the wire, and what a run that is cut off leaves.
+//! Mailboxes behind an LMTP server: what each of its answers means, what goes over the wire, and what a run that is cut
+//! off leaves.
 
 mod answers;
 mod forwards;

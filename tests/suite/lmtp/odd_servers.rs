@@ -1,5 +1,5 @@
-//! Servers that nobody here has tried: slow, talkative, without lines, on the way down, of another protocol, or not there at all. A message is
-//! done when it was answered for, and waits otherwise.
+//! Servers that nobody here has tried: slow, talkative, without lines, on the way down, of another protocol, or not
+//! there at all. A message is done when it was answered for, and waits otherwise.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

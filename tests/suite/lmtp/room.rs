@@ -1,4 +1,5 @@
-//! `policy` where an LMTP server keeps the mailboxes: the server is asked, and refused is only whom it calls full without a doubt.
+//! `policy` where an LMTP server keeps the mailboxes: the server is asked, and refused is only whom it calls full
+//! without a doubt.
 
 use super::{behind, own};
 use crate::support::lmtp::{Act, FakeLmtp, Plan, STAGES, say};

@@ -1,4 +1,5 @@
-//! What holds for every source file: pure code is known by its path, and some words occur nowhere. Read from the sources, as they are built.
+//! What holds for every source file: pure code is known by its path, and some words occur nowhere. Read from the
+//! sources, as they are built.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +13,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All source files, with the code that is not a test: tests stand last in a file, or in files of their own called `tests.rs`.
+/// All source files, with the code that is not a test: tests stand last in a file, or in files of their own called
+/// `tests.rs`.
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(dir: &Path, found: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(dir).unwrap() {
@@ -162,13 +164,15 @@ fn what_a_delivery_calls_lies_together() {
     if is_decided || !cfg!(all(target_os = "linux", target_pointer_width = "64")) {
         return;
     }
-    // Of another profile than the one that was traced, other functions are inlined; of another compiler, some are called otherwise.
+    // Of another profile than the one that was traced, other functions are inlined; of another compiler, some are
+    // called otherwise.
     let text = elf::section(Path::new(env!("CARGO_BIN_EXE_spoolguard")), ".text.delivery");
     let bytes = text.map(|text| text.len());
     assert!(bytes.is_some_and(|bytes| bytes > 10_000), "{bytes:?}");
 }
 
-/// A function's name as `contrib/link/trace` writes it: without the numbers of crates, and the places that it points back to.
+/// A function's name as `contrib/link/trace` writes it: without the numbers of crates, and the places that it points
+/// back to.
 fn leave_open(name: &str) -> String {
     let parts: Vec<&str> = name.split('_').collect();
     let before = |pair: &[&str]| {

@@ -1,5 +1,5 @@
-//! The messages under `tests/corpus`: the folder is the verdict that each deserves. Each is judged with LF and with CRLF, and
-//! every rule of the tables is needed by one of them.
+//! The messages under `tests/corpus`: the folder is the verdict that each deserves. Each is judged with LF and with
+//! CRLF, and every rule of the tables is needed by one of them.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Each command in a block of README.md and of the book is run here, in a world of its own, or its block says in the source of the page why
-//! not: `<!-- not run: REASON -->` stands before it.
+//! Each command in a block of README.md and of the book is run here, in a world of its own, or its block says in the
+//! source of the page why not: `<!-- not run: REASON -->` stands before it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

@@ -1,5 +1,5 @@
-//! README.md and the book: what they link to exists, every command in them can be typed, and every page is in the summary. The commands
-//! are parsed here; blocks of commands are run in `document_commands`.
+//! README.md and the book: what they link to exists, every command in them can be typed, and every page is in the
+//! summary. The commands are parsed here; blocks of commands are run in `document_commands`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -231,7 +231,8 @@ fn troubleshooting_quotes_what_the_program_prints() {
     assert!(count > 8, "{count} sentences");
 }
 
-/// The sentences of warnings and errors in the log. A remedy is in the page: a line of the log has room for facts alone.
+/// The sentences of warnings and errors in the log. A remedy is in the page: a line of the log has room for facts
+/// alone.
 #[test]
 fn troubleshooting_has_every_warning_of_the_log() {
     let page = fs::read_to_string(root().join("docs/src/troubleshooting.md")).unwrap();
@@ -270,8 +271,8 @@ fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is logged as a warning or an error: the literal that ends the macro, or the consequence that goes to `log_state_failure`. A
-/// sentence in a variable is the last one that was bound before it.
+/// What is logged as a warning or an error: the literal that ends the macro, or the consequence that goes to
+/// `log_state_failure`. A sentence in a variable is the last one that was bound before it.
 fn logged_sentences(text: &str) -> Vec<String> {
     let text = &text.replace("\\\"", "'");
     let mut found = Vec::new();

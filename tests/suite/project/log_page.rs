@@ -1,4 +1,5 @@
-//! `spoolguard-log(7)` and `docs/src/logging.md` name every action and every key that a line of the log can have, and no other action.
+//! `spoolguard-log(7)` and `docs/src/logging.md` name every action and every key that a line of the log can have, and
+//! no other action.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use crate::support::{Scratch, is_root, skip};
 
-/// Runs the script of the package that is called when it is configured, with a program and a dpkg-statoverride of this test.
+/// Runs the script of the package that is called when it is configured, with a program and a dpkg-statoverride of this
+/// test.
 fn configure(scratch: &Scratch, has_override: &str) -> u32 {
     let program = scratch.path("program");
     fs::write(&program, "x").unwrap();

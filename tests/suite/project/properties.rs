@@ -1,5 +1,5 @@
-//! What must hold for every message: judging never panics and ends, and a verdict does not hang on line ends, on another hop, on
-//! fields that mean nothing, or on how a header is spelt and folded.
+//! What must hold for every message: judging never panics and ends, and a verdict does not hang on line ends, on
+//! another hop, on fields that mean nothing, or on how a header is spelt and folded.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

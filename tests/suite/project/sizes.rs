@@ -1,4 +1,5 @@
-//! Names and sizes: a type's name is defined once, files and functions are short, functions and tests have names that say what they do.
+//! Names and sizes: a type's name is defined once, files and functions are short, functions and tests have names that
+//! say what they do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -128,7 +129,8 @@ const OF_A_FILE: &str = "
 acquire admit append classify diagnose examine expunge judge of read recover resume run submit
 ";
 
-/// Words that name a method alone: its type is in front. A new one is added here by whoever is sure that a stranger understands it.
+/// Words that name a method alone: its type is in front. A new one is added here by whoever is sure that a stranger
+/// understands it.
 const OF_A_TYPE: &str = "
 about add advance after age all arguments begin body bounce bound bytes causes check class code collect command commit consent
 contain contains content count create date day decide deliver destinations domain duration encode end ending enhanced entries

@@ -1,5 +1,5 @@
-//! What others do between two calls of a run: the run is stopped there, the world is changed, and it goes on. What was true when it looked
-//! first is not true any more.
+//! What others do between two calls of a run: the run is stopped there, the world is changed, and it goes on. What was
+//! true when it looked first is not true any more.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -60,7 +60,8 @@ fn equal_messages_of_two_living_runs_are_both_there() {
         let options = ["-e", trace.as_str(), "-e", inject.as_str()];
         strace::stop(scratch.deliver(ORDINARY), &strace, &scratch.path(record), &options)
     };
-    // The first has let go of the lock, and its note is still there. The second has read that, and the first ends before it is asked for.
+    // The first has let go of the lock, and its note is still there. The second has read that, and the first ends
+    // before it is asked for.
     let first = stop_at("first", "lremovexattr", "error=EINTR:signal=STOP:when=1");
     let second = stop_at("second", "fgetxattr", "signal=STOP:when=1");
     first.end().succeeds();
@@ -91,7 +92,8 @@ fn a_mailbox_with_a_second_name_before_the_lock_is_refused() {
     same(&scratch.mail(), OLD);
 }
 
-/// Whoever counts by names finds the message as soon as it has one, and writes `maildirsize` anew: it must not be counted on top of that.
+/// Whoever counts by names finds the message as soon as it has one, and writes `maildirsize` anew: it must not be
+/// counted on top of that.
 #[test]
 fn a_maildir_counted_while_a_message_is_synced_is_right() {
     let Some(strace) = strace::program() else {
@@ -140,7 +142,8 @@ fn the_quota_is_measured_under_the_lock() {
     }
 }
 
-/// The sync fails when another program has appended without a lock: what we wrote cannot be cut off any more without theirs.
+/// The sync fails when another program has appended without a lock: what we wrote cannot be cut off any more without
+/// theirs.
 #[test]
 fn what_comes_without_a_lock_is_not_cut_off_with_ours() {
     let Some(strace) = strace::program() else {
@@ -202,7 +205,8 @@ fn a_lock_that_is_held_is_asked_for_with_pauses() {
     assert!((2..=150).contains(&tries), "{tries} tries in a second");
 }
 
-/// A panic that a real call brings about: a directory whose descriptor cannot be closed. Mail systems take 0 for "delivered".
+/// A panic that a real call brings about: a directory whose descriptor cannot be closed. Mail systems take 0 for
+/// "delivered".
 #[test]
 fn a_panic_leaves_the_message_with_the_mail_system() {
     let Some(strace) = strace::program() else {

@@ -1,5 +1,5 @@
-//! Whatever ends a run early: no message that was whole is touched, nothing is glued to what was begun, and the next delivery
-//! works. After each: the status, the bytes of the mailbox, the next delivery.
+//! Whatever ends a run early: no message that was whole is touched, nothing is glued to what was begun, and the next
+//! delivery works. After each: the status, the bytes of the mailbox, the next delivery.
 
 use std::fs;
 use std::process::Command;
@@ -21,7 +21,8 @@ fn a_kill_at_any_point_leaves_whole_messages_alone() {
     scratch.deliver(ORDINARY).go().succeeds();
     let begun = Instant::now();
     scratch.deliver(&message).go().succeeds();
-    // How long the last run took that nobody killed, by which the next kills spread over all of a run: beside others it changes.
+    // How long the last run took that nobody killed, by which the next kills spread over all of a run: beside others it
+    // changes.
     let mut whole_run = begun.elapsed();
     let whole_bytes = scratch.mail().len() - only_whole(&scratch.mail()).len();
     let mut killed = 0;

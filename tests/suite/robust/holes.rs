@@ -1,5 +1,5 @@
-//! Mailboxes whose length costs their owner nothing: `truncate -s 15T`. Whoever looks at all mailboxes goes on to the next, and copies
-//! nothing of them.
+//! Mailboxes whose length costs their owner nothing: `truncate -s 15T`. Whoever looks at all mailboxes goes on to the
+//! next, and copies nothing of them.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

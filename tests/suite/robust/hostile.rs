@@ -358,7 +358,8 @@ fn an_address_that_begins_with_a_dash_is_no_flag_of_sendmails() {
     assert_eq!(scratch.calls(), [["-oi", "-f", "-oQ/tmp@s.test", "--", "-Cx@b.test"]]);
 }
 
-/// Anybody can write such fields. The mail goes no further, lies where somebody reads it, and what stands on top says why.
+/// Anybody can write such fields. The mail goes no further, lies where somebody reads it, and what stands on top says
+/// why.
 #[test]
 fn mail_with_forged_marks_is_kept_or_diverted_naming_the_mark() {
     let forged = "X-Spoolguard-Divert: verdict=bounce; recipient=a@a.test; host=h\nSubject: x\n\nprecious\n";

@@ -1,4 +1,5 @@
-//! Commands that look at everybody: a file system that does not answer is named, everything else is looked at, and nobody hangs.
+//! Commands that look at everybody: a file system that does not answer is named, everything else is looked at, and
+//! nobody hangs.
 
 use std::fs;
 use std::os::unix::fs::chown;

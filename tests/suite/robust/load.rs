@@ -1,5 +1,5 @@
-//! Many at once: 64 processes that deliver without a pause, to one mailbox and to a thousand, and to one that is archived and swept all
-//! the while. Nothing is lost, nothing comes twice, and nobody waits for ever.
+//! Many at once: 64 processes that deliver without a pause, to one mailbox and to a thousand, and to one that is
+//! archived and swept all the while. Nothing is lost, nothing comes twice, and nobody waits for ever.
 //!
 //!     SPOOLGUARD_LOAD=10000 cargo test --release --test suite load -- --ignored --nocapture
 

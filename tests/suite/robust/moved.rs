@@ -1,5 +1,6 @@
-//! A message whose run was killed, or that could not be taken back, and that no longer stands where it was written when it comes again: a user
-//! deleted mail before it, or old mail was archived. It must not be there twice. And a note on a message that is done with stops no other.
+//! A message whose run was killed, or that could not be taken back, and that no longer stands where it was written when
+//! it comes again: a user deleted mail before it, or old mail was archived. It must not be there twice. And a note on a
+//! message that is done with stops no other.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Hostile neighbours: what others put where a mailbox should be, in the directories that mail systems use: everybody's (1777), a
-//! group's (2775), and both (3777). The program delivers for another user than those who may write there.
+//! Hostile neighbours: what others put where a mailbox should be, in the directories that mail systems use: everybody's
+//! (1777), a group's (2775), and both (3777). The program delivers for another user than those who may write there.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

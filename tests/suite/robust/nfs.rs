@@ -1,5 +1,5 @@
-//! What a file server may do to a run, put into it by strace(1) where there is none: no nameless files, answers that get lost, files
-//! that are no longer there, and one kind of lock where this host has two.
+//! What a file server may do to a run, put into it by strace(1) where there is none: no nameless files, answers that
+//! get lost, files that are no longer there, and one kind of lock where this host has two.
 
 use std::fs;
 

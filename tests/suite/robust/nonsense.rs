@@ -1,5 +1,5 @@
-//! What people type by mistake: names that nobody has, words that are no address, paths that are no mailbox. Each is told what is wrong with
-//! which word, and nothing happens.
+//! What people type by mistake: names that nobody has, words that are no address, paths that are no mailbox. Each is
+//! told what is wrong with which word, and nothing happens.
 
 use std::ffi::OsStr;
 use std::fs;

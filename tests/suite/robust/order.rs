@@ -1,5 +1,6 @@
-//! In which order each kind of run makes its system calls. What is on the disk after a power loss depends on it, and nothing but the order
-//! shows that it is right: written, synced, renamed, the directory synced; only then is anything removed, and only then the run ends with 0.
+//! In which order each kind of run makes its system calls. What is on the disk after a power loss depends on it, and
+//! nothing but the order shows that it is right: written, synced, renamed, the directory synced; only then is anything
+//! removed, and only then the run ends with 0.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -93,8 +94,9 @@ impl Disk {
             return false;
         };
         let text = inner.to_string_lossy();
-        // Locks mean nothing then; what a run remembers to be quick is found out again; of what was forwarded lately, and of how the
-        // destinations are, the loss of the last line costs a repeated message and no mail (`sys/state_file.rs`).
+        // Locks mean nothing then; what a run remembers to be quick is found out again; of what was forwarded lately,
+        // and of how the destinations are, the loss of the last line costs a repeated message and no mail
+        // (`sys/state_file.rs`).
         !(text.ends_with(".lock")
             || text.ends_with("(deleted)")
             || text.starts_with("state/tally")

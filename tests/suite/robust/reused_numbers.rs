@@ -1,5 +1,5 @@
-//! The kernel gives numbers of processes again, and in a container that starts anew it does so at once. A note of a killed run whose number
-//! another process has by now is the note of a killed run all the same.
+//! The kernel gives numbers of processes again, and in a container that starts anew it does so at once. A note of a
+//! killed run whose number another process has by now is the note of a killed run all the same.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! A spool directory in which users can make no file, as on Debian: what a setgid installation and a run by root do there all the same,
-//! and what nobody gets out of it. In a mount namespace, where `/var/mail` and `/etc` are the test's own.
+//! A spool directory in which users can make no file, as on Debian: what a setgid installation and a run by root do
+//! there all the same, and what nobody gets out of it. In a mount namespace, where `/var/mail` and `/etc` are the
+//! test's own.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

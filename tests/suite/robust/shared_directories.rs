@@ -1,4 +1,5 @@
-//! State and archives in directories that others may write to: nothing there is believed, nothing is put there, and mail goes on.
+//! State and archives in directories that others may write to: nothing there is believed, nothing is put there, and
+//! mail goes on.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};

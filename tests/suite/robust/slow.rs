@@ -1,4 +1,5 @@
-//! Full disks, and others that are slow, hang or die: a run ends all the same, in bounded time, and the message is where its status says.
+//! Full disks, and others that are slow, hang or die: a run ends all the same, in bounded time, and the message is
+//! where its status says.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -139,7 +140,8 @@ fn too_little_memory_is_no_bounce() {
     assert_eq!(messages(&scratch.mail()).len(), ends[0]);
 }
 
-/// In a namespace of its own, so that the mount goes with the processes. `prepare` mounts onto `$spool` and leaves the mailbox to the user.
+/// In a namespace of its own, so that the mount goes with the processes. `prepare` mounts onto `$spool` and leaves the
+/// mailbox to the user.
 pub fn on_a_file_system_of_its_own(prepare: &str, fill: &[&str]) -> Option<(Scratch, String)> {
     if !is_root() {
         skip("needs root, to mount a file system");

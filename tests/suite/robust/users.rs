@@ -1,5 +1,5 @@
-//! Whose mail it is: names that the user database does not have, sources of it that cannot be asked, and names that share a number.
-//! In the mount namespace of `setgid`, where `/etc` and `/var/mail` are the test's own.
+//! Whose mail it is: names that the user database does not have, sources of it that cannot be asked, and names that
+//! share a number. In the mount namespace of `setgid`, where `/etc` and `/var/mail` are the test's own.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -58,8 +58,8 @@ fn root_sends_nothing_for_nobody() {
     }
 }
 
-/// What stayed root would share its memory with what a user's message is read by. The process that waits for the run stays, with a memory of
-/// its own.
+/// What stayed root would share its memory with what a user's message is read by. The process that waits for the run
+/// stays, with a memory of its own.
 #[test]
 fn no_thread_of_a_delivery_stays_root() {
     let Some(host) = Host::new() else { return };

@@ -1,5 +1,5 @@
-//! `spool archive`: what goes is in an archive, what stays is byte for byte what it was, in the same file; whatever comes between, every
-//! message is in one of the two.
+//! `spool archive`: what goes is in an archive, what stays is byte for byte what it was, in the same file; whatever
+//! comes between, every message is in one of the two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -152,7 +152,8 @@ fn what_is_chosen_goes_and_the_rest_stays_byte_for_byte() {
              Action: failed\nStatus: 5.1.1\n\n--x--\n\n"
         )
     };
-    // With a Content-Length that hides a separator line: one that Dovecot wrote, or one that whoever sent it made up. Only all mail takes it.
+    // With a Content-Length that hides a separator line: one that Dovecot wrote, or one that whoever sent it made up.
+    // Only all mail takes it.
     let hidden = format!("{}\n", stored(90, OLD, ""));
     let lengthy = format!(
         "From d@s.test {now}\nSubject: d\nContent-Length: {}\nStatus: RO\n\n{hidden}\n",
@@ -568,7 +569,8 @@ pub fn traced(scratch: &Scratch, arguments: &[&str], flags: &str) -> Option<i32>
         .code
 }
 
-/// The system calls of an undisturbed run, each with how many of its name there were up to it: that is how strace counts.
+/// The system calls of an undisturbed run, each with how many of its name there were up to it: that is how strace
+/// counts.
 pub fn calls(mail: &str, arguments: &[&str]) -> Vec<(String, u32)> {
     let scratch = scratch();
     fs::write(scratch.mailbox(), mail).unwrap();
@@ -578,8 +580,8 @@ pub fn calls(mail: &str, arguments: &[&str]) -> Vec<(String, u32)> {
     counted(&fs::read_to_string(trace).unwrap())
 }
 
-/// The system calls of a trace with process numbers, counted as strace does: each thread by itself. Other processes than the one that does
-/// the work are left out, as their end is no end of the run.
+/// The system calls of a trace with process numbers, counted as strace does: each thread by itself. Other processes
+/// than the one that does the work are left out, as their end is no end of the run.
 pub fn counted(text: &str) -> Vec<(String, u32)> {
     let called = |line: &str| {
         let (before, _) = line.split_once('(')?;

@@ -1,5 +1,5 @@
-//! One rule for `archive`, `sweep`, `restore` and `status --send-kept`: the plan first, a question on a terminal, `--yes` without a
-//! question, and nothing at all where nobody can be asked.
+//! One rule for `archive`, `sweep`, `restore` and `status --send-kept`: the plan first, a question on a terminal,
+//! `--yes` without a question, and nothing at all where nobody can be asked.
 
 use std::fs;
 use std::path::PathBuf;

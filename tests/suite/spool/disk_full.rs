@@ -1,5 +1,5 @@
-//! Full disks under `spool archive` and `spool sweep`: the mailbox stays as it was, or what went is in a whole archive; it says what to do,
-//! and the next run does it.
+//! Full disks under `spool archive` and `spool sweep`: the mailbox stays as it was, or what went is in a whole archive;
+//! it says what to do, and the next run does it.
 
 use std::fs;
 
@@ -134,7 +134,8 @@ fn mail(bytes: usize) -> (Vec<u8>, Vec<u8>) {
     (all, young)
 }
 
-/// A mailbox of which every place that is packed to see how large an archive gets is worth nothing: more is written than was reckoned with.
+/// A mailbox of which every place that is packed to see how large an archive gets is worth nothing: more is written
+/// than was reckoned with.
 fn underrated(bytes: usize) -> Vec<u8> {
     let noise = noise(bytes / 16 - 100_000);
     let mut mail = format!("From s@s.test {OLD}\nSubject: x\n\n").into_bytes();

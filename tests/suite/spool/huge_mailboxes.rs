@@ -1,7 +1,9 @@
-//! Mailboxes far beyond what anybody should have: memory stays bounded, and what comes out is what went in. Sizes can be given:
+//! Mailboxes far beyond what anybody should have: memory stays bounded, and what comes out is what went in. Sizes can
+//! be given:
 //!
 //! ```text
-//! SPOOLGUARD_LARGE_MIB=4096 SPOOLGUARD_LARGE_MESSAGES=5000000 cargo test --release --test suite huge_mailboxes -- --ignored --nocapture
+//! SPOOLGUARD_LARGE_MIB=4096 SPOOLGUARD_LARGE_MESSAGES=5000000 cargo test --release --test suite huge_mailboxes --
+//! --ignored --nocapture
 //! ```
 
 use std::fs::{self, File};

@@ -1,5 +1,5 @@
-//! A run that was killed in a cut, and then the run that was to mend that: killed at each of its system calls as well. Whoever comes third
-//! finds every message, once.
+//! A run that was killed in a cut, and then the run that was to mend that: killed at each of its system calls as well.
+//! Whoever comes third finds every message, once.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,5 +1,5 @@
-//! `spool list`: what it says of mailboxes and of everything else in the spool directory, what it remembers, and that it leaves all of
-//! it as it was.
+//! `spool list`: what it says of mailboxes and of everything else in the spool directory, what it remembers, and that
+//! it leaves all of it as it was.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -435,7 +435,8 @@ fn a_look_leaves_the_times_of_a_mailbox_alone() {
     let scratch = Scratch::new();
     let path = put(&scratch, &user_name(), mbox(&[ordinary()]));
     let hour = |hours: u64| SystemTime::now() - Duration::from_secs(3600 * hours);
-    // Written later than read: there is new mail. A read would set the time of reading, also where the file system is lazy about it.
+    // Written later than read: there is new mail. A read would set the time of reading, also where the file system is
+    // lazy about it.
     let times = FileTimes::new().set_accessed(hour(3)).set_modified(hour(2));
     File::options()
         .write(true)
@@ -619,7 +620,8 @@ fn a_user_sees_what_may_be_read_and_how_much_may_not() {
     let own = put(&scratch, "own-box", mbox(&[BOUNCE]));
     let uid = 54_321;
     std::os::unix::fs::chown(&own, Some(uid), Some(uid)).unwrap();
-    // Others may read this one, but not without leaving a trace: it would look read. Where times of reading are not kept, none is left.
+    // Others may read this one, but not without leaving a trace: it would look read. Where times of reading are not
+    // kept, none is left.
     let mount = rustix::fs::statvfs(scratch.path("spool")).unwrap();
     let leaves_no_trace = mount.f_flag.contains(rustix::fs::StatVfsMountFlags::NOATIME);
     let trace = put(&scratch, "trace", mbox(&[ordinary()]));
@@ -657,8 +659,8 @@ fn a_mailbox_that_outgrows_the_reader_is_read_up_to_its_old_end() {
     let path = put(&scratch, &user, mbox(&[ordinary()]).repeat(2000));
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // A message is sooner written than judged: whoever reads to the end does not come there in time. The bound is for the disk, where
-        // the check below fails and nobody says stop.
+        // A message is sooner written than judged: whoever reads to the end does not come there in time. The bound is
+        // for the disk, where the check below fails and nobody says stop.
         scope.spawn(|| {
             let mut file = File::options().append(true).open(&path).unwrap();
             for _ in 0..1_000_000 {

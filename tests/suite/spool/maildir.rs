@@ -1,5 +1,6 @@
-//! Mailbox maintenance in Maildirs: what goes is in an archive, what stays is not touched, what comes back has its flags and dates; whatever
-//! comes between, every message is in one of the two places, and after the next run in no more than one.
+//! Mailbox maintenance in Maildirs: what goes is in an archive, what stays is not touched, what comes back has its
+//! flags and dates; whatever comes between, every message is in one of the two places, and after the next run in no
+//! more than one.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

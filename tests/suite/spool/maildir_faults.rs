@@ -1,6 +1,7 @@
-//! A fault at each system call of a run that takes mail out of a Maildir, or puts it back: the run is killed or told to stop, the call fails, or
-//! files may grow to a limit, so that a write is short. Whatever comes, no message is lost, and a run that ends with 0 has done all. Once the
-//! command has run again, no message is there twice, and `maildirsize` counts what is there.
+//! A fault at each system call of a run that takes mail out of a Maildir, or puts it back: the run is killed or told to
+//! stop, the call fails, or files may grow to a limit, so that a write is short. Whatever comes, no message is lost,
+//! and a run that ends with 0 has done all. Once the command has run again, no message is there twice, and
+//! `maildirsize` counts what is there.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,5 +1,5 @@
-//! What others may have put where a mailbox should be, for each command that cares for mailboxes; names that are trouble for shells and
-//! terminals; and a mailbox that grows faster than it is read.
+//! What others may have put where a mailbox should be, for each command that cares for mailboxes; names that are
+//! trouble for shells and terminals; and a mailbox that grows faster than it is read.
 
 use std::fs::{self, File};
 use std::io::Write;

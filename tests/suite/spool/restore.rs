@@ -390,7 +390,8 @@ fn a_part_that_a_killed_run_left_is_replaced_by_the_whole() {
     }
 }
 
-/// What a run leaves that is killed in the middle of its second message: the note, and so much of the message as there is then.
+/// What a run leaves that is killed in the middle of its second message: the note, and so much of the message as there
+/// is then.
 #[test]
 fn a_part_that_a_killed_run_left_is_cut_off_by_the_next_run() {
     let scratch = Scratch::new();
@@ -419,7 +420,8 @@ fn a_part_that_a_killed_run_left_is_cut_off_by_the_next_run() {
     let name = user_name();
     for end in (first.len() + 1..first.len() + 137).step_by(17) {
         for next in ["deliver", "restore", "archive", "foreign"] {
-            // A piece of a separator line that others deliver behind is text of the message before, which is another one then.
+            // A piece of a separator line that others deliver behind is text of the message before, which is another
+            // one then.
             if next == "foreign" && end < first.len() + 40 {
                 continue;
             }

@@ -1,5 +1,5 @@
-//! `spool sweep --rescue`: messages that never arrived, carried by the reports that go, are put into the mailbox first: each once, whatever
-//! kills the run.
+//! `spool sweep --rescue`: messages that never arrived, carried by the reports that go, are put into the mailbox first:
+//! each once, whatever kills the run.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! `spool sweep`: what a mailbox fills with goes into an archive, when it is told to; the rest stays byte for byte, in order.
+//! `spool sweep`: what a mailbox fills with goes into an archive, when it is told to; the rest stays byte for byte, in
+//! order.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! A file system that takes every question and answers none: whoever asks cannot leave, not even by a death, until it is gone.
+//! A file system that takes every question and answers none: whoever asks cannot leave, not even by a death, until it
+//! is gone.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -23,8 +24,8 @@ pub struct Hung {
 }
 
 impl Hung {
-    /// None where this user may not mount, or the kernel has no FUSE. Seen by this thread and what it starts from here on: nobody else shall
-    /// hang there.
+    /// None where this user may not mount, or the kernel has no FUSE. Seen by this thread and what it starts from here
+    /// on: nobody else shall hang there.
     pub fn over(dir: &Path) -> Option<Self> {
         fs::create_dir_all(dir).unwrap();
         unshare(CloneFlags::CLONE_NEWNS).ok()?;

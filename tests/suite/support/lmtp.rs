@@ -1,5 +1,5 @@
-//! A server that speaks LMTP as it is told to: as Dovecot and Cyrus do, late, byte by byte, too much, too little, and gone at any point. It
-//! writes down each command and each message that it has answered for.
+//! A server that speaks LMTP as it is told to: as Dovecot and Cyrus do, late, byte by byte, too much, too little, and
+//! gone at any point. It writes down each command and each message that it has answered for.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;

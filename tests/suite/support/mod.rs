@@ -1,5 +1,5 @@
-//! What every test stands on: a spool of its own in a directory that goes with it, and the real program, run with a clean
-//! environment and a fixed time zone. A check that fails prints command, status, stderr and the mailbox.
+//! What every test stands on: a spool of its own in a directory that goes with it, and the real program, run with a
+//! clean environment and a fixed time zone. A check that fails prints command, status, stderr and the mailbox.
 //!
 //! Nothing here sleeps in the hope that something has happened: it waits for a condition, with a limit.
 
@@ -63,7 +63,8 @@ pub fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
 
-/// Tells whether files here can have extended attributes. Without them, a run that was killed may bring its message twice.
+/// Tells whether files here can have extended attributes. Without them, a run that was killed may bring its message
+/// twice.
 pub fn has_attributes(path: &Path) -> bool {
     lsetxattr(path, "user.probe", b"", XattrFlags::empty()).is_ok() && lremovexattr(path, "user.probe").is_ok()
 }
@@ -205,8 +206,8 @@ impl Scratch {
     /// A copy of the program of its own.
     pub fn copy_program(&self, name: &str) -> PathBuf {
         let copy = self.path(name);
-        // Not copied by this process: another test's child would inherit the descriptor that writes, and until it is closed nobody can
-        // run the program (execve(2), ETXTBSY).
+        // Not copied by this process: another test's child would inherit the descriptor that writes, and until it is
+        // closed nobody can run the program (execve(2), ETXTBSY).
         assert!(Command::new("cp").arg(PROGRAM).arg(&copy).status().unwrap().success());
         copy
     }
@@ -216,8 +217,8 @@ impl Scratch {
         fs::set_permissions(self.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Gives everything to `uid`, who may write to the mailbox and to no directory beside it: no dotlock can be made. Whoever is
-    /// not root has to be that user already.
+    /// Gives everything to `uid`, who may write to the mailbox and to no directory beside it: no dotlock can be made.
+    /// Whoever is not root has to be that user already.
     pub fn without_dotlocks(&self, uid: u32) {
         let spool = self.path("spool");
         if is_root() {
@@ -231,8 +232,8 @@ impl Scratch {
         fs::set_permissions(&spool, fs::Permissions::from_mode(0o555)).unwrap();
     }
 
-    /// A sendmail that notes each run in `calls`: the arguments, one a line, then an empty line; keeps the last message in
-    /// `message`; then does what `then` says.
+    /// A sendmail that notes each run in `calls`: the arguments, one a line, then an empty line; keeps the last message
+    /// in `message`; then does what `then` says.
     pub fn sendmail(&mut self, then: &str) {
         let dir = self.root.path().display().to_string();
         let text = format!(
@@ -484,7 +485,8 @@ impl<'a> Run<'a> {
         command
     }
 
-    /// The wrapper. A delivery steps aside for a child; strace(1) that follows no child sees a delivery that can have none.
+    /// The wrapper. A delivery steps aside for a child; strace(1) that follows no child sees a delivery that can have
+    /// none.
     fn traced_wrapper(&self) -> Vec<String> {
         let is_strace = self.wrapper.first().is_some_and(|word| word.ends_with("strace"));
         let delivers = ["deliver", "forward", "filter", "return", "sendmail"];
@@ -545,8 +547,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs it on a terminal, where somebody types `answer` once `question` is there; returns the status and everything that the
-    /// terminal shows.
+    /// Runs it on a terminal, where somebody types `answer` once `question` is there; returns the status and everything
+    /// that the terminal shows.
     #[track_caller]
     pub fn on_a_terminal(self, question: &str, answer: &str) -> (Option<i32>, String) {
         let pty = nix::pty::openpty(None, None).unwrap();
@@ -652,8 +654,8 @@ pub fn child_of(pid: u32) -> Option<u32> {
     children.split_whitespace().next()?.parse().ok()
 }
 
-/// The most memory that a process has held so far (proc_pid_status(5)); none where it is over, or has not become another program yet:
-/// up to then it shows the memory of this one, from which it was started (vfork(2)).
+/// The most memory that a process has held so far (proc_pid_status(5)); none where it is over, or has not become
+/// another program yet: up to then it shows the memory of this one, from which it was started (vfork(2)).
 pub fn peak_bytes(pid: u32) -> Option<u64> {
     let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     if program == std::env::current_exe().unwrap() {

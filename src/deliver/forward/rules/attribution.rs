@@ -74,10 +74,9 @@ pub enum Token<'a> {
     For(&'a str),
 }
 
-/// What comes with the null sender to an address that only our own forward had, and is nothing else that is known, is a
-/// report in a shape that nobody has seen yet: the envelope of a forward is answered by MTAs, and by automatic answers,
-/// which have marks of their own. Taken for ordinary mail it might be sent on to the very address that it reports
-/// about.
+/// Something unknown may come with the null sender to an address that only our own forward had. It is a report in a
+/// shape that nobody has seen yet: the envelope of a forward is answered by MTAs, and by automatic answers, which have
+/// marks of their own. Taken for ordinary mail it might be sent on to the very address that it reports about.
 pub fn believe_token(judgement: &mut Judgement, address: &str) {
     if judgement.verdict != Verdict::Ordinary || judgement.null_sender.is_none() {
         return;
@@ -95,9 +94,9 @@ pub fn believe_token(judgement: &mut Judgement, address: &str) {
     });
 }
 
-/// A bounce about mail that the user wrote, and that was forwarded from here as well, is about our forward where it
-/// names a destination that had the message, or nobody, or comes to an address that only our forward had: then its loop
-/// mark was lost on the way. About anybody else whom the user wrote to it is the user's own.
+/// A bounce may be about mail that the user wrote, and that was forwarded from here as well. It is about our forward
+/// where it names a destination that had the message, or nobody, or comes to an address that only our forward had: then
+/// its loop mark was lost on the way. About anybody else whom the user wrote to it is the user's own.
 pub fn believe_history(judgement: &mut Judgement, token: Option<&str>, sent_to: impl Fn(&str) -> Vec<String>) {
     let Verdict::Bounce(bounce) = &mut judgement.verdict else {
         return;

@@ -1,5 +1,5 @@
-//! All destinations of one user that are worth remembering, and the messages that came back as nothing but a header. Bounded: what
-//! works is forgotten, and of what does not work only so much is kept.
+//! All destinations of one user that are worth remembering, and the messages that came back as nothing but a header.
+//! Bounded: what works is forgotten, and of what does not work only so much is kept.
 
 use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::attribution::{ForwardFailure, is_same_address};
@@ -32,8 +32,8 @@ pub struct Destination {
     pub health: Health,
     /// Whether it is suspended.
     pub suspended: Option<Suspension>,
-    /// How long the first probe of the next suspension waits, in seconds: a destination that was opened and failed again at once is not
-    /// tried every hour.
+    /// How long the first probe of the next suspension waits, in seconds: a destination that was opened and failed
+    /// again at once is not tried every hour.
     pub next_interval: u64,
     /// Who has to be told.
     pub owed: PendingNotices,
@@ -107,7 +107,7 @@ impl Destinations {
             None if destination.len() > ADDRESS_BYTES => return None,
             None => {
                 if self.routes.len() >= MOST_DESTINATIONS {
-                    // One that works makes room; nothing is forgotten of one that is suspended, or that somebody has to be told of.
+                    // One that works makes room, unless it is suspended or somebody has to be told of it.
                     let works = |route: &Destination| route.suspended.is_none() && route.owed.is_empty();
                     let at = self.routes.iter().position(works)?;
                     self.routes.remove(at);
@@ -363,7 +363,7 @@ impl Destination {
         }
     }
 
-    /// Notes that user and administrator have to be told. Of what somebody did by hand only the user is: whoever did it knows.
+    /// Notes that user and administrator have to be told. What was done by hand is told to the user alone.
     fn tell(&mut self, event: DestinationEvent, now: Moment, number: &mut u64) {
         let Some(suspension) = &self.suspended else {
             return;

@@ -1,5 +1,5 @@
 //! What is remembered of a text instead of it: a number for a word or an address, and one for each three words in a
-//! row, by which a text is known again wherever some of it is found. Two texts may share a number by chance.
+//! row. By these a text is known again wherever some of it is found. Two texts may share a number by chance.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
-//! Makes a dotlock: it is written and locked before it has its name, so that nobody ever sees one without an owner, and
-//! named by link(2), whose answer may get lost. Where the file system has no links, it is made under its name at once.
-//! Fails where the user can make no file beside the mailbox; what follows then is left to the caller. Where it had to
-//! have another name first, a killed run leaves that; a later run removes it.
+//! Makes a dotlock: it is written and locked before it has its name, so that nobody ever sees one without an owner. It
+//! is named by link(2), whose answer may get lost. Where the file system has no links, it is made under its name at
+//! once. Fails where the user can make no file beside the mailbox; what follows then is left to the caller. Where it
+//! had to have another name first, a killed run leaves that; a later run removes it.
 
 use std::fs::File;
 use std::io::{self, Write};

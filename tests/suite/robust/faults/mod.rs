@@ -1,6 +1,6 @@
-//! A fault at every system call of a run: it is killed, told to stop, or the call fails. After each: the run has ended with 0, with
-//! 75 or by the kill; what was there before is untouched; once the mail system has tried again, the message is there exactly
-//! once; nothing keeps the next delivery waiting.
+//! A fault at every system call of a run: it is killed, told to stop, or the call fails. After each: the run has ended
+//! with 0, with 75 or by the kill; what was there before is untouched; once the mail system has tried again, the
+//! message is there exactly once; nothing keeps the next delivery waiting.
 //!
 //! A part of it is in every `cargo test`. All of it takes some minutes:
 //!
@@ -70,7 +70,8 @@ const NEVER_FAIL: [&str; 13] = [
     "munmap",
 ];
 
-/// No run of these waits for anything: a lock that stays would defer the next one after two seconds. But the machine may be busy.
+/// No run of these waits for anything: a lock that stays would defer the next one after two seconds. But the machine
+/// may be busy.
 const SOON: Duration = LIMIT;
 
 /// How much of the matrix is run.
@@ -311,7 +312,8 @@ fn once_more(scene: &Scene, scratch: &Scratch, before: &Found, again: &Ended<'_>
     let now = scene.find(scratch, again);
     let more = now.mailbox + now.admin + now.sent - before.mailbox - before.admin - before.sent;
     let want = if scene.goal == Goal::Both { 2 } else { 1 };
-    // The note of a copy whose run was killed stops one copy more, where the retry was counted: the mailbox has it, and it is sent.
+    // The note of a copy whose run was killed stops one copy more, where the retry was counted: the mailbox has it, and
+    // it is sent.
     let is_sent_alone = scene.goal == Goal::Both && now.mailbox == before.mailbox && now.sent == before.sent + 1;
     again.check(
         more == want || is_sent_alone,

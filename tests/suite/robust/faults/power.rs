@@ -1,9 +1,9 @@
-//! What a power loss leaves on the disk, at every moment of a delivery. A run is recorded call by call; from the record every state is
-//! made that POSIX allows when the power goes: what was synced is there, of all else any part may be, and whole sectors of it may be
-//! zeros. Then the machine is up again, and the mail system goes on.
+//! What a power loss leaves on the disk, at every moment of a delivery. A run is recorded call by call; from the record
+//! every state is made that POSIX allows when the power goes: what was synced is there, of all else any part may be,
+//! and whole sectors of it may be zeros. Then the machine is up again, and the mail system goes on.
 //!
-//! This is a model of a file system, and says nothing about one that breaks its word. It is stricter than ext4 and XFS, which
-//! keep the order of what they write about one file.
+//! This is a model of a file system, and says nothing about one that breaks its word. It is stricter than ext4 and XFS,
+//! which keep the order of what they write about one file.
 
 use std::collections::BTreeSet;
 use std::fs;

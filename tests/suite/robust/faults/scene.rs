@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::support::{Ended, Run, Scratch, contains, is_root, large, messages, shown};
 
-/// Where the message goes, and how often it may come to be there when a run was cut off: the mail system's own answer, and a copy
-/// that is held, cannot be had back.
+/// Where the message goes, and how often it may come to be there when a run was cut off: the mail system's own answer,
+/// and a copy that is held, cannot be had back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
     /// Into the mailbox, once.
@@ -174,7 +174,8 @@ impl Scene {
         self.start(scratch, &["deliver"], message)
     }
 
-    /// Counts the message wherever it may be, and checks that there is nothing else but what was there and what came in between.
+    /// Counts the message wherever it may be, and checks that there is nothing else but what was there and what came in
+    /// between.
     pub fn find(&self, scratch: &Scratch, ended: &Ended<'_>) -> Found {
         let maildir = scratch.path(MAILDIR);
         Found {

@@ -94,7 +94,8 @@ pub fn spoil<'a>(run: Run<'a>, strace: &Path, call: &Call, fault: &Fault) -> End
     inject(run, strace, call, fault, Path::new("/dev/null"), &call.name)
 }
 
-/// The same, and writes down the calls of that run: another one may wait once more or less, and have its fault elsewhere.
+/// The same, and writes down the calls of that run: another one may wait once more or less, and have its fault
+/// elsewhere.
 pub fn spoil_and_record<'a>(
     run: Run<'a>,
     strace: &Path,
@@ -155,7 +156,8 @@ pub fn kill_before_its_note_goes<'a>(run: Run<'a>, strace: &Path, path: &Path) -
 /// A run that is stopped behind one of its calls, while a test changes the world.
 pub struct Stopped<'a>(Running<'a>);
 
-/// Starts it, and waits until it is stopped as `options` say: `inject=CALL:signal=STOP:when=N`, and what else strace is to be told.
+/// Starts it, and waits until it is stopped as `options` say: `inject=CALL:signal=STOP:when=N`, and what else strace is
+/// to be told.
 #[track_caller]
 pub fn stop<'a>(run: Run<'a>, strace: &Path, record: &Path, options: &[&str]) -> Stopped<'a> {
     stop_or_end(run, strace, record, options).expect("it ended before it was stopped")
