@@ -60,7 +60,7 @@ pub enum Category {
 
 impl Category {
     /// The enhanced status code (RFC 3463), which Postfix believes when it opens the output of a command.
-    pub fn enhanced(self) -> &'static str {
+    pub fn enhanced_status(self) -> &'static str {
         match self {
             Self::Mailbox => "4.2.0",
             Self::MailboxFull => "4.2.2",
@@ -234,7 +234,7 @@ impl Error {
 
     /// The one line that a mail system reads: our enhanced status, our name, the sentence.
     pub fn line(&self) -> String {
-        format!("{} spoolguard: {self}\n", self.class.enhanced())
+        format!("{} spoolguard: {self}\n", self.class.enhanced_status())
     }
 }
 

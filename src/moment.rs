@@ -1,4 +1,4 @@
-//! Points in time, as what is remembered holds them. Nothing here reads a clock.
+//! Points in time, as state files hold them. Nothing here reads a clock.
 
 use time::OffsetDateTime;
 

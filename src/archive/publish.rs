@@ -222,7 +222,7 @@ fn read_back(archive: &File, mut step: impl FnMut(u64) -> io::Result<()>) -> io:
 
 impl VerifiedArchive {
     /// Where it will be.
-    pub fn place(&self) -> &Path {
+    pub fn archive_path(&self) -> &Path {
         &self.place
     }
 

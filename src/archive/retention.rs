@@ -161,7 +161,7 @@ pub fn decide_retention(
         let Some(label) = read_name(&entry.file_name()) else {
             continue;
         };
-        // Not following a link: what is none of ours is neither counted nor removed.
+        // Not following a link: what is not ours is neither counted nor removed.
         let Some(stat) = entry.metadata().ok().filter(std::fs::Metadata::is_file) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! The names in a body that make its parts worth reading, found in one walk over its hyphens: base64 has none, and
+//! Finds the names in a body that make its MIME parts worth reading, in one walk over its hyphens: base64 has none, and
 //! prose has few. Says where a name stands; what that means is left to whoever asks.
 
 /// Which names stand anywhere in a body.

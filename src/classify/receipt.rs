@@ -55,7 +55,7 @@ pub fn find_complaint(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &
 }
 
 /// Tells whether a message may be a complaint, a receipt or a rejection in the form of one, so that its parts are worth
-/// reading. Looks at bytes alone: most mail is none of them.
+/// reading. Looks at bytes alone: most mail is neither.
 pub fn may_be_other_report(head: &HeaderScan<'_>, body: BodyScan, content_type: &str, subject: &str) -> bool {
     let content_type = content_type.trim_start();
     let may_have_parts = content_type.is_empty() || starts_with_ignoring_case(content_type, "multipart/");

@@ -1,4 +1,4 @@
-//! What may be typed behind `spoolguard config`. No behaviour.
+//! The arguments of `spoolguard config`. No behaviour.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What `doctor` may be told.
+//! The arguments of `spoolguard doctor`. No behaviour.
 
 use std::path::PathBuf;
 

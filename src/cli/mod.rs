@@ -1,4 +1,4 @@
-//! What may be typed. No behaviour.
+//! The command line, as clap reads it: commands, arguments and flags, with their help. No behaviour.
 
 pub mod config;
 pub mod doctor;

@@ -1,4 +1,4 @@
-//! What may be typed behind `spoolguard spool`. No behaviour.
+//! The arguments of `spoolguard spool` and its commands. No behaviour.
 
 use std::path::PathBuf;
 

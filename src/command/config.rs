@@ -120,7 +120,7 @@ fn nobodys_limits(loaded: &Loaded) -> Vec<String> {
 fn shown(loaded: &Loaded, keys: Keys) -> String {
     let mut text = String::new();
     let mut table = String::new();
-    for origin in loaded.origins() {
+    for origin in loaded.key_origins() {
         if keys == Keys::Changed && origin.is_default {
             continue;
         }

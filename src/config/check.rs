@@ -1,5 +1,5 @@
-//! What the types of the keys cannot say: which values are allowed, by themselves and together. Looks at no file; where
-//! a key stands is up to `config/load.rs`.
+//! Checks what the types of the keys cannot say: which values are allowed, by themselves and together. Looks at no
+//! file; where a key stands is up to `config/load.rs`.
 
 use std::fmt;
 use std::path::Path;

@@ -184,7 +184,7 @@ impl Loaded {
     }
 
     /// Every key with its value and the file that says so.
-    pub fn origins(&self) -> Vec<KeyOrigin<'_>> {
+    pub fn key_origins(&self) -> Vec<KeyOrigin<'_>> {
         let (Ok(Value::Table(all)), Ok(Value::Table(default))) =
             (Value::try_from(&self.config), Value::try_from(Config::default()))
         else {

@@ -1,5 +1,6 @@
-//! What the caller says about a message: Postfix, Exim, sendmail, OpenSMTPD, procmail and maildrop each set other
-//! variables and add other header fields. Flags come first, then the environment, then the message.
+//! Reads from what the caller says who sent a message and whose it is. Postfix, Exim, sendmail, OpenSMTPD, procmail and
+//! maildrop each set other variables and add other header fields. Flags come first, then the environment, then the
+//! message.
 
 use std::cell::LazyCell;
 

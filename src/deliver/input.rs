@@ -1,4 +1,4 @@
-//! Standard input, where a message comes in.
+//! Reads the message from standard input.
 
 use std::fs::File;
 use std::io::{self, IsTerminal};

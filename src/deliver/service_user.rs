@@ -1,5 +1,5 @@
-//! Who delivers for virtual users, whose names are addresses: the user of this host that `[mailbox] user` names, and
-//! nobody else. Any other user leaves the message in the MTA's queue.
+//! Delivers for virtual users, whose names are addresses, as the user of this host that `[mailbox] user` names. Any
+//! other user leaves the message in the MTA's queue.
 
 use std::path::Path;
 

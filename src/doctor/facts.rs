@@ -1,4 +1,5 @@
-//! What is known of the host before anything is judged: its configuration, its mail programs' settings, its aliases.
+//! Collects what is known of the host before anything is judged: its configuration, its mail programs' settings, its
+//! aliases.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Whether what the MTA asks at RCPT time is there and answers. A service of ours is asked a question that names
-//! nobody; of another one only whether somebody listens is looked at.
+//! Checks whether the policy service that the MTA asks at RCPT time is there and answers. One of ours is asked a
+//! question that names nobody. Of another one it is only checked whether somebody listens.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

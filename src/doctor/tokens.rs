@@ -1,6 +1,6 @@
-//! What `sender = "verp"` needs: an MTA that delivers addresses with a token, and sends with the sender that it is
-//! told. Asked are programs that answer without sending anything (`exim -bt`, `sendmail -bv`); what became of the last
-//! test message, the state directory says.
+//! Checks what `sender = "verp"` needs: an MTA that delivers addresses with a token, and sends with the sender that it
+//! is told. Asks programs that answer without sending anything (`exim -bt`, `sendmail -bv`). The state directory says
+//! what became of the last test message.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Finds a message that does not stand where it was appended: an expunge, ours or a mail client's, took mail out before
-//! it, and a client may have noted its state in it. Its separator line, with sender and second, and its content
+//! Finds a message that no longer stands where it was appended. An expunge, ours or a mail client's, took mail out
+//! before it, and a client may have noted its state in it. Its separator line, with sender and second, and its content
 //! identify it (`mailbox/content_hash.rs`). Only reads.
 //!
 //! A mailbox is searched only for a message that a killed run may have left, and that its MTA brings again: seldom.

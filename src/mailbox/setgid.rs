@@ -1,8 +1,8 @@
-//! The group that writes to the spool directory, for what a user cannot do: make and remove the dotlock of the own
-//! mailbox there, make that mailbox, and read the SRS secrets that the administrator's configuration names. It comes
-//! from a setgid installation, or from root before it becomes the user; it waits in the saved group id. It is taken for
-//! single calls, each of which is first tried without it, and given back when they end. Where anything is not as it
-//! should be, there is no group, and the run goes on as one without that installation.
+//! Runs single calls with the group of the spool directory, for what a user cannot do: make and remove the dotlock of
+//! the own mailbox there, make that mailbox, and read the SRS secrets that the administrator's configuration names. The
+//! group comes from a setgid installation, or from root before it becomes the user, and waits in the saved group id. It
+//! is taken for single calls, each of which is first tried without it, and given back when they end. Where anything is
+//! not as it should be, there is no group, and the run goes on as one without that installation.
 //!
 //! `SetAside` is the group while it waits: it cannot be made elsewhere, and dropping it gives it up for good.
 //! `SpoolDirAccess` is the only thing that takes it, and exists for one checked directory and one name. Which directory

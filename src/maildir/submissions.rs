@@ -1,7 +1,7 @@
-//! The submissions that lie in a Maildir, or lay there: the last ones, in an extended attribute of `new/`, as an mbox
-//! has them (`mailbox/submissions.rs`). One is noted behind the sync of its message, and forgotten before the message
-//! is taken back. The intents stand beside them (`maildir/intent.rs`): whichever sync of `new/` was the last before a
-//! power loss, it brought one of both to the disk.
+//! Remembers the last submissions to a Maildir in an extended attribute of `new/`, as an mbox has them
+//! (`mailbox/submissions.rs`). One is noted behind the sync of its message, and forgotten before the message is taken
+//! back. The intents stand beside them (`maildir/intent.rs`): whichever sync of `new/` was the last before a power
+//! loss, it brought one of both to the disk.
 //!
 //! Many runs deliver at once. So the list is changed under a lock of the directory, held for that moment alone. Whoever
 //! holds it longer is not waited for: a message that is not noted may come twice, and one that cannot be forgotten

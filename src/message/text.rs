@@ -236,7 +236,7 @@ fn decode_entities(text: &str) -> String {
         let (entity, behind) = entity.split_at(end);
         match entity {
             "&nbsp;" | "&#160;" | "&#xa0;" | "&#xA0;" => out.push(' '),
-            // It stays where it is none.
+            // What is no entity stays.
             entity => add_html_token(&mut out, entity.as_bytes(), false),
         }
         rest = behind;

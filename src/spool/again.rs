@@ -16,7 +16,7 @@ pub struct SeenMessages {
 }
 
 impl SeenMessages {
-    /// Reads what `to_digits` wrote; what is none of it is left out.
+    /// Reads what `to_digits` wrote; leaves out everything else.
     pub fn of_digits(digits: &str) -> Self {
         let mut seen = Self::default();
         for hash in digits.as_bytes().chunks(16) {

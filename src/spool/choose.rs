@@ -1,4 +1,5 @@
-//! Which messages of a mailbox a command takes, and what is to be told about them. Changes nothing.
+//! Chooses the messages that `archive` and `sweep` take out of a mailbox, and notes what is to be told about them.
+//! Changes nothing.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! What holds for a whole run over mailboxes: the configuration, who runs it, how much is printed, when it stops.
+//! The context of a run over mailboxes: the configuration, who runs it, how much is printed, when it stops.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal};

@@ -76,7 +76,7 @@ fn round(
     let packed = job.pack_chosen(view, &described, &choice)?;
     // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox.
     let back = put_back(job, maildir, view, &choice, RunMode::Execute)?;
-    let departure = Departure::note(maildir, lock, view.messages_in(&choice.taken), packed.place())?;
+    let departure = Departure::note(maildir, lock, view.messages_in(&choice.taken), packed.archive_path())?;
     // Fails without the archive: then the note goes, too.
     let archive = packed.publish()?;
     if let Err(e) = departure.carry_out() {

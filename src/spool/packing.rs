@@ -1,5 +1,6 @@
-//! What taking mail out has in common for every kind of mailbox: which messages are meant, the archive of them, and the
-//! older archives that go then. Taking the messages out is left to `spool/move_out.rs` and `spool/move_out_maildir.rs`.
+//! Packs chosen mail into an archive, for mboxes and Maildirs alike: finds the messages, writes the archive and reads
+//! it back, removes older archives that are beyond a bound. Taking the messages out is left to `spool/move_out.rs` and
+//! `spool/move_out_maildir.rs`.
 
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;

@@ -1,5 +1,5 @@
-//! The messages that the reports of a mailbox carry inside, and that never reached anybody. Those that are nowhere else
-//! in the mailbox are put back before the reports go. Each comes back once, however many reports carry it, and as
+//! Finds messages inside the bounces of a mailbox that never reached anybody. Those that are nowhere else in the
+//! mailbox are put back before the bounces go. Each comes back once, however many reports carry it, and as
 //! `deliver/rescue/mod.rs` puts it back when a report comes in. What a report tells of a message without carrying it is
 //! counted.
 

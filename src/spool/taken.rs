@@ -1,4 +1,5 @@
-//! What becomes of the messages that a command takes out of one mailbox: data alone.
+//! The outcome of taking messages out of one mailbox: what was chosen, what was put back, where the archive is. Types
+//! without code.
 
 use std::path::PathBuf;
 use std::time::Duration;

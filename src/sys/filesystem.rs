@@ -83,7 +83,7 @@ fn left_in(room: &Statvfs) -> u64 {
     }
 }
 
-/// A file system that knows them says that there is none of this name.
+/// A file system with attributes answers that this name is missing.
 fn attributes(path: &Path) -> Option<bool> {
     match lgetxattr(path, PROBE, &mut [0u8; 1]) {
         Ok(_) | Err(Errno::NODATA | Errno::RANGE) => Some(true),

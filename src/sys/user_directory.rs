@@ -1,5 +1,5 @@
-//! The accounts of a host, for a run that asks for thousands of them. What cannot be told is said not to be known, or,
-//! of a number, to be somebody's: much is done to what is nobody's.
+//! The accounts of a host, for a run that asks for thousands of them. A name that cannot be looked up counts as
+//! unknown. A number that cannot be looked up counts as somebody's, because much is done to files of nobody.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl Directory {
         users.chain(self.by_name.keys().cloned()).collect()
     }
 
-    pub fn home(&self, name: &str) -> Option<&Path> {
+    pub fn find_home(&self, name: &str) -> Option<&Path> {
         self.homes.get(name).map(PathBuf::as_path)
     }
 

@@ -1,4 +1,4 @@
-//! What a bounce tells, once it is one: its recipients, from the machine's part or from wherever else they are named.
+//! Finds the recipients that a bounce is about, in its machine-readable part or wherever else they are named.
 
 use std::cell::LazyCell;
 

@@ -39,7 +39,7 @@ use crate::sys::read_at::ReadAt;
 /// A compressed mailbox may be this large, in bytes: it is unpacked into a file in `/var/tmp`.
 const UNPACKED_BYTES: u64 = 4 << 30;
 
-/// Runs the command: 0, or 1 when something could not be read, or when some message is none of what was asked for.
+/// Runs the command: 0, or 1 when something could not be read, or when some message is not what was asked for.
 pub fn run(question: &InspectArguments, everywhere: &Everywhere) -> Status {
     let mut inspection = match Inspection::prepare(question, everywhere) {
         Ok(inspection) => inspection,

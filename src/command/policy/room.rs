@@ -49,7 +49,7 @@ pub enum RoomReason {
     NullSender,
     /// The address cannot be read.
     NoAddress,
-    /// Its domain is none of `[policy] domains`.
+    /// Its domain is not among `[policy] domains`.
     OtherDomain,
     /// `when_full` finds a place for each message.
     AlwaysRoom(Over),

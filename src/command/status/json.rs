@@ -179,7 +179,7 @@ fn destination_line<'a>(view: &'a View, route: &'a Destination) -> StatusLine<'a
 
 fn kept_line<'a>(view: &'a View, kept: &'a KeptForDestination) -> StatusLine<'a> {
     let since = kept.list.waiting().map(|entry| entry.at).min().unwrap_or_default();
-    let reasons = kept.list.reasons().into_iter();
+    let reasons = kept.list.count_by_reason().into_iter();
     let reasons = reasons.map(|(reason, messages, said)| KeptFor { reason, messages, said });
     StatusLine::Kept {
         user: &view.user,
@@ -197,7 +197,7 @@ fn summary_line(view: &View) -> StatusLine<'_> {
     let overflow = |number: fn(&Overflow) -> u64| view.overflow.as_ref().map_or(0, number);
     StatusLine::Summary {
         user: &view.user,
-        suspended: view.suspended(),
+        suspended: view.count_suspended(),
         kept: view.kept.iter().map(|kept| kept.list.waiting().count() as u64).sum(),
         lost: view.routes.lost.len() as u64 + view.routes.lost_before,
         held: view.held.0,

@@ -21,7 +21,7 @@ const GAUGES: [Gauge; 11] = [
     (
         "suspended_destinations",
         "Destinations that get no mail now, by the guard or by hand.",
-        |view| number(view.suspended()),
+        |view| number(view.count_suspended()),
     ),
     (
         "suspended_timestamp_seconds",

@@ -126,7 +126,7 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
     let (at, settings) = (to_moment(now), &run.config.destinations);
     let (before, kept, told) =
         json_state::change_state(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
-            routes.tick(at, settings);
+            routes.pass_time(at, settings);
             let kept = routes
                 .find(address)
                 .and_then(|route| route.suspended.as_ref())
@@ -164,7 +164,7 @@ fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Erro
     let (at, settings, own) = (to_moment(now), &run.config.destinations, own(run));
     let (before, told) =
         json_state::change_state(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
-            routes.tick(at, settings);
+            routes.pass_time(at, settings);
             let before = routes.suspend(address, &own.loop_mark(), at, settings);
             (before, DueNotices(routes.take_due(at)))
         })?;

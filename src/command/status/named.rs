@@ -1,5 +1,5 @@
-//! Whom and what a command line names that shows or changes forwards. What nobody has is refused, with the reason,
-//! before anything is done.
+//! Refuses users and addresses on the command line of `status` that nobody has, with the reason, before anything is
+//! done.
 
 use crate::cli::Who;
 use crate::deliver::context::Run;
@@ -40,7 +40,7 @@ pub fn refuse_without_mail(who: &Who, run: &Run) -> Result<(), Error> {
 }
 
 /// Refuses what nothing is forwarded to: what is no address, and a word without a domain that is no user and never was
-/// a destination. Fails when it is none, with the reason.
+/// a destination. Fails with the reason.
 pub fn refuse_no_destination(address: &str, run: &Run) -> Result<(), Error> {
     let known = destinations::open_store(run).and_then(|store| destinations::read_destinations(&store).ok());
     if known.is_some_and(|known| known.find(address).is_some()) {

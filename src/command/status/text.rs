@@ -112,7 +112,7 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
         .as_ref()
         .is_none_or(|suspension| suspension.reason == Some(SuspensionReason::Points));
     if counts_points {
-        let (points, threshold) = (view.points(route), view.settings.threshold);
+        let (points, threshold) = (view.points_text(route), view.settings.threshold);
         writeln!(output, "    {points} of {threshold} points")?;
     }
     write_failures(route, output)?;
@@ -267,7 +267,7 @@ fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -
             shell::quote_path(Path::new(archive)),
         )?;
     }
-    for reason in kept.list.reasons() {
+    for reason in kept.list.count_by_reason() {
         writeln!(
             output,
             "    {}",

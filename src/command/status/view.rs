@@ -59,7 +59,7 @@ impl KeptForDestination {
         for list in kept::read_kept_lists(run) {
             match list {
                 Ok(mut list) => {
-                    if list.sought().next().is_none() {
+                    if list.entries_to_find().next().is_none() {
                         continue;
                     }
                     match find_copies(run, &list) {
@@ -103,7 +103,7 @@ impl View {
                 Some(Ok(routes)) => (routes, None),
                 Some(Err(e)) => (Destinations::default(), Some(e.to_string())),
             };
-        routes.tick(to_moment(now), settings);
+        routes.pass_time(to_moment(now), settings);
         let (diverted, wrong) = match throttle::read_counts(run, now.unix_timestamp()) {
             Ok(counts) => (counts, wrong),
             Err(e) => (None, wrong.or(Some(e.to_string()))),
@@ -147,7 +147,7 @@ impl View {
             && !self.kept.iter().any(KeptForDestination::can_end)
             && self.overflow.is_none()
             && self.journals.is_empty()
-            && self.suspended() == 0
+            && self.count_suspended() == 0
             && owed.filter(is_late).count() == 0
     }
 
@@ -164,7 +164,7 @@ impl View {
             && self.diverted.is_none()
     }
 
-    pub fn suspended(&self) -> usize {
+    pub fn count_suspended(&self) -> usize {
         let routes = self.routes.routes.iter();
         routes.filter(|route| route.suspended.is_some()).count()
     }
@@ -197,7 +197,7 @@ impl View {
     }
 
     /// The points of a destination, with halves.
-    pub(super) fn points(&self, route: &Destination) -> String {
+    pub(super) fn points_text(&self, route: &Destination) -> String {
         let halves = route.health.half_points(self.now, &self.settings);
         format!("{}{}", halves / 2, if halves.is_multiple_of(2) { "" } else { ".5" })
     }

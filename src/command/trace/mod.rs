@@ -311,7 +311,7 @@ fn remembered(run: &Run, what: &str) -> Vec<(String, String)> {
     let Some(Ok(mut known)) = destinations::open_store(run).map(|store| destinations::read_destinations(&store)) else {
         return Vec::new();
     };
-    known.tick(
+    known.pass_time(
         destinations::to_moment(OffsetDateTime::now_utc()),
         &run.config.destinations,
     );

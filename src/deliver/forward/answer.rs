@@ -1,6 +1,6 @@
-//! Answers to messages that were sent on. With `sender = "verp"` whoever reads at the destination answers to an address
-//! that only our forward had. A bounce that comes there is ours. Anything else is meant for the sender of the message,
-//! and goes there as it would without a guard between.
+//! Passes on answers to messages that were forwarded. With `sender = "verp"` whoever reads at the destination answers
+//! to an address that only our forward had. A bounce that comes there is ours. Anything else is meant for the sender of
+//! the message, and goes there as it would without a guard between.
 //!
 //! It goes with the null sender, so that nothing comes back for it, and bears our loop mark. The token is sealed, so
 //! nobody can name a third person with it; the sender is the one in the history. Nobody gets more than a few within an

@@ -54,7 +54,7 @@ pub fn find_suspended(config: &Config, account: &Account) -> Vec<(String, Moment
         return Vec::new();
     };
     let mut known = read_destinations(&Store::new(&dir, FILE)).unwrap_or_default();
-    known.tick(to_moment(OffsetDateTime::now_utc()), &config.destinations);
+    known.pass_time(to_moment(OffsetDateTime::now_utc()), &config.destinations);
     let suspended = known.routes.into_iter().filter_map(|route| {
         let since = route.suspended.as_ref()?.since;
         Some((route.destination, since))
@@ -166,7 +166,7 @@ pub fn write_due(run: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<
     }
     let (now, settings) = (to_moment(date), &run.config.destinations);
     let notices = json_state::change_state(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
-        routes.tick(now, settings);
+        routes.pass_time(now, settings);
         routes.take_due(now)
     })?;
     write_notices(run, own, date, notices);

@@ -44,7 +44,7 @@ pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
         Ok(routes) => routes,
         Err(e) => {
             run.log_state_failure(&e, "forwarded as if nothing were remembered");
-            // What is none of ours is set aside, so that this is said once.
+            // A file that spoolguard did not write is set aside, so that this is said once.
             let _ = try_change(run, &store, |_| ());
             return gate;
         }

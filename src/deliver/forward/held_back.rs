@@ -1,4 +1,4 @@
-//! Why a message is not sent to a destination: what is remembered of that, and what is said.
+//! Remembers and says why a message is not sent to a destination.
 
 use crate::deliver::forward::history_line::Fate;
 use crate::deliver::forward::rules::HeldBackKind;

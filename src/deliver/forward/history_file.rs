@@ -109,7 +109,7 @@ pub fn history_path(dir: &Path) -> PathBuf {
 }
 
 /// Opens what is remembered in `dir`: nothing where there is nothing. Nobody adds to it as long as this is held. Fails
-/// when a file cannot be read, or is none of ours, or somebody else holds it for too long.
+/// when a file cannot be read, spoolguard did not write it, or somebody else holds it for too long.
 pub fn open_history(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
     let path = history_path(dir);
     let mut history = History::default();

@@ -131,7 +131,7 @@ impl KeptFile {
     /// Removes the list, if nothing on it waits or may come back.
     pub fn remove_if_settled(&self, run: &Run) -> Result<(), Error> {
         let _lock = self.lock(run)?;
-        if self.read()?.sought().next().is_none() {
+        if self.read()?.entries_to_find().next().is_none() {
             let _ = std::fs::remove_file(self.path());
         }
         Ok(())
@@ -305,7 +305,7 @@ fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
         count => (format!("{count} messages"), "were", "They are"),
     };
     let reasons: String = list
-        .reasons()
+        .count_by_reason()
         .iter()
         .map(|one| format!("    {}\n", reason_text(&to, one)))
         .collect();

@@ -1,5 +1,5 @@
-//! What the notices say that mail is held back because it came from its destination, or goes round with it: one to the
-//! user, and, where the brake holds, one to the administrator.
+//! The texts of the notices about mail that is held back because it came from its destination, or goes round with it.
+//! One goes to the user and, where the brake holds, one to the administrator.
 
 use crate::deliver::context::Run;
 use crate::deliver::forward::rules::{HeldBackKind, PendingNotice};

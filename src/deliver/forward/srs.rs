@@ -13,7 +13,7 @@ use crate::deliver::context::{Delivery, Run};
 use crate::error::{Category, Error};
 use crate::message::srs::SrsRewriter;
 
-/// Secrets are some lines; a file with more is none of them.
+/// Secrets are some lines; a longer file holds something else.
 const MOST_BYTES: u64 = 64 << 10;
 
 const DAY: u64 = 86_400;

@@ -103,8 +103,8 @@ fn what_when_full(terms: Option<Terms<'_>>, what: Lacking) -> Over {
     }
 }
 
-/// Takes over the note of a killed run on `entry`, which is done with: it goes with this run. Fails when the message
-/// cannot be read, or has no recipient in LMTP.
+/// Takes over the note of a killed run on `entry`, which is settled: the note goes with this run. Fails when the
+/// message cannot be read, or has no recipient in LMTP.
 pub fn settle_left<R: Read + Clone>(run: &Run, entry: &Entry<'_, R>) -> Result<(), Error> {
     let sender = sender(entry.sender, &recipient(run, entry.recipient)?);
     let key = key(run, entry, &sender).map_err(|e| Error::io("read", "the message".as_ref(), &e))?;

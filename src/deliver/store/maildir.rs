@@ -122,7 +122,7 @@ fn draft_of<R: Read + Clone>(entry: &Entry<'_, R>, path: &Path) -> Result<Maildi
     MaildirDraft::of(head, entry.content.clone()).map_err(|e| Error::io("read the message for", path, &e))
 }
 
-/// Takes over the note of a killed run on `entry`, which is done with: it goes with this run.
+/// Takes over the note of a killed run on `entry`, which is settled: the note goes with this run.
 pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>) -> Result<(), Error> {
     let now = OffsetDateTime::now_utc();
     let Some(maildir) = Maildir::open(path, run.account.uid)? else {

@@ -93,7 +93,7 @@ fn own_entry<'a, R: Read + Clone>(run: &Run, sender: &'a str, entry: Entry<'a, R
     }
 }
 
-/// Takes over the note of a killed run on `entry`, which is done with: it goes with this run.
+/// Takes over the note of a killed run on `entry`, which is settled: the note goes with this run.
 pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>) -> Result<(), Error> {
     let sender = separator_sender(entry.sender, &run.account);
     let letter = own_entry(run, &sender, entry);

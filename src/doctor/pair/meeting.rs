@@ -94,7 +94,7 @@ impl<'a> Meeting<'a> {
         Ok(meeting)
     }
 
-    pub fn role(&self) -> PairRole {
+    pub fn own_role(&self) -> PairRole {
         self.role
     }
 

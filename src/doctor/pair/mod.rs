@@ -29,7 +29,7 @@ pub fn examine(dir: &Path, everywhere: &Everywhere) -> Result<Vec<Finding>, Erro
     let mut meeting = Meeting::begin(dir, &words.join(","), &deadline)?;
     let mut trial = Trial::new(meeting.mailbox());
     for (method, holder) in ROUNDS {
-        let is_holder = holder == meeting.role();
+        let is_holder = holder == meeting.own_role();
         let mut held: Option<TrialLock> = None;
         let end = match is_holder {
             true => trial.hold_lock(method, &mut held),
@@ -50,7 +50,7 @@ pub fn examine(dir: &Path, everywhere: &Everywhere) -> Result<Vec<Finding>, Erro
     }
     let (own, other) = (meeting.own_line().clone(), meeting.other_line().clone());
     let apart_ms = meeting.clocks_apart_ms();
-    let role = meeting.role();
+    let role = meeting.own_role();
     meeting.end()?;
     Ok(findings(dir, (&own, &other, role), apart_ms, &trial))
 }
@@ -69,7 +69,7 @@ fn findings(
     let mut found = judge(&topic, first, second, apart_ms);
     found.extend(
         trial
-            .causes()
+            .failure_causes()
             .iter()
             .map(|cause| topic.note(format!("{}: {cause}", own.host))),
     );

@@ -1,4 +1,4 @@
-//! Takes the locks of a delivery on a mailbox that is nobody's, by the same functions.
+//! Takes the locks of a delivery, by the same functions, on a mailbox that is made for the trial.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -59,7 +59,7 @@ impl Trial {
     }
 
     /// Why locks could not be taken.
-    pub fn causes(&self) -> &[String] {
+    pub fn failure_causes(&self) -> &[String] {
         &self.causes
     }
 

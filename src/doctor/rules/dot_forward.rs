@@ -1,4 +1,4 @@
-//! What a `.forward` does with mail, and whether that is safe.
+//! Judges what a `.forward` does with mail, and whether that is safe.
 
 use crate::doctor::rules::alias_targets::{self, AliasTarget, PlacedTarget, Quoted};
 use crate::doctor::rules::filter_file::{self, Language};

@@ -1,4 +1,4 @@
-//! Where Postfix asks at RCPT time, as its restrictions name it (SMTPD_POLICY_README of Postfix).
+//! Finds the policy services that Postfix asks at RCPT time, in its restrictions (SMTPD_POLICY_README of Postfix).
 
 use std::path::PathBuf;
 

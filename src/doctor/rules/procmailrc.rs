@@ -1,4 +1,4 @@
-//! What a procmailrc does with mail, and whether that is safe (procmailrc(5)).
+//! Judges what a procmailrc does with mail, and whether that is safe (procmailrc(5)).
 //!
 //! procmail forgets a message whose command failed, unless the recipe has the flag `w`. With `w` it puts the message
 //! into the mailbox, unless two lines behind the recipe leave it in the MTA's queue.

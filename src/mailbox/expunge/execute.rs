@@ -1,4 +1,4 @@
-//! The expunge itself, under the lock.
+//! Expunges under the lock.
 //!
 //! It makes sure that the bytes that go are the ones that were looked at, and adds what came meanwhile to the journal.
 //! Then it commits the journal, cuts the mailbox off, and appends. Before the commit nothing has happened, and

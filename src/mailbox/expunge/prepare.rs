@@ -1,4 +1,4 @@
-//! What an expunge does before it locks the mailbox: copy what stays into a journal, and hash it, however long that
+//! Prepares an expunge before the mailbox is locked: copies what stays into a journal, and hashes it, however long that
 //! takes. Nothing has happened yet, and everything can be left as it is.
 
 use std::fs::File;

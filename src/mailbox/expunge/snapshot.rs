@@ -1,4 +1,4 @@
-//! A look at a mailbox under its lock, and afterwards the question whether the same bytes still stand there.
+//! Takes a snapshot of a mailbox under its lock, and tells afterwards whether the same bytes still stand there.
 //!
 //! The same change time proves it, since nobody can set that back (inode(7)). Another change time may come from
 //! deliveries, which only append, or from a mail client that rewrote the mailbox. Then the bytes are compared: all of

@@ -1,5 +1,5 @@
-//! What the last look at a mailbox found, so that the next reads only what came since. The last message is kept apart
-//! from the numbers: it may have been on its way into the mailbox.
+//! Remembers what `spool list` found in a mailbox, so that the next look reads only what came since. The last message
+//! is kept apart from the numbers: it may have been on its way into the mailbox.
 //!
 //! It is believed whole only while nothing about the file has changed. As the beginning of more it is believed while
 //! the first bytes, and those before the last message, are the same. A mail client that rewrites flags in place, in a

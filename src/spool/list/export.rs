@@ -1,4 +1,4 @@
-//! What was found, for programs: one JSON object a line, or metrics in Prometheus' text format. Keys, metrics and
+//! Prints `spool list` for programs: one JSON object a line, or metrics in Prometheus' text format. Keys, metrics and
 //! labels are a promise.
 
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! What a list found, before it is shown: the numbers of each mailbox, and what is wrong with each name.
+//! The rows of `spool list`, before they are shown: the numbers of each mailbox, and what is wrong with each name.
 
 use crate::output::shell::{program_command, quote_path};
 use std::borrow::Cow;

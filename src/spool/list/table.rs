@@ -1,5 +1,5 @@
-//! What was found, for people: a table as wide as the terminal. Below each mailbox stands why it grows and what helps,
-//! and at the end what is wrong. Whatever a message or a file name says is escaped.
+//! Prints `spool list` for people: a table as wide as the terminal. Below each mailbox stands why it grows and what
+//! helps, and at the end what is wrong. Whatever a message or a file name says is escaped.
 
 use crate::output::colours::{Colour, Colours};
 use crate::output::columns::{count_columns, cut_to_columns};

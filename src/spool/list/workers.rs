@@ -228,7 +228,7 @@ impl ScanWorker<'_> {
         let own_home = (account.uid == self.runner)
             .then(|| account::find_runner().home)
             .flatten();
-        let home = own_home.as_deref().or_else(|| self.people.home(&account.name));
+        let home = own_home.as_deref().or_else(|| self.people.find_home(&account.name));
         problems::with_overflow(self.looker.config, account, home)
     }
 
@@ -249,7 +249,7 @@ impl ScanWorker<'_> {
             name: found.user.clone(),
             uid,
             gid: self.people.find(&found.user).map(|(_, gid)| gid),
-            home: self.people.home(&found.user).map(Path::to_owned),
+            home: self.people.find_home(&found.user).map(Path::to_owned),
             kind: AccountKind::User,
         };
         row.problems

@@ -1,5 +1,5 @@
-//! The end of an mbox that messages are put behind. A killed run may have left a part of one there, or no empty line.
-//! By the file's times shells and mail clients tell new mail.
+//! The end of an mbox to which messages are added. A killed run may have left a part of a message there, or no empty
+//! line. Shells and mail clients tell new mail by the file's times.
 
 use std::fs::{File, FileTimes};
 use std::os::unix::fs::FileExt;

@@ -1,5 +1,4 @@
-//! What is kept of one message for a survey of its mailbox: what it is, who wrote it, what it is about, whether it was
-//! read.
+//! Summarises one message for `spool list`: what it is, who wrote it, what it is about, whether it was read.
 
 use serde::{Deserialize, Serialize};
 

@@ -132,16 +132,15 @@ acquire admit append classify diagnose examine expunge judge of read recover res
 /// Words that name a method alone: its type is in front. A new one is added here by whoever is sure that a stranger
 /// understands it.
 const OF_A_TYPE: &str = "
-about add advance after age all arguments begin body bounce bound bytes causes check class code collect command commit consent
-contain contains content count create date day decide deliver destinations domain duration encode end ending enhanced entries
-error excerpt exclusive extend extent fate field fields file find findings finish first flag flags forget gaps get greet groups
-has hash head header headline hint hold holder home homes hook insert io is iter join judge keep key kind leave length limit
-line lines local mailbox make map markers mbox meaning mebibytes message name named names new next note number of ok open origin
-origins paint parse path percent phrase place points position prepare primary proceed publish push put read reader reason
-reasons receive recent refresh reject remaining remedy remember remove replace reread resume reverse rewrite role root run
-seconds send sender sendmail sentence shorten since sketches sleep sought start status subjects subtract suffix summarize
-suspend suspended sync take tally text tick topic unpacker usage values wait waiting warning weigh withdraw word words write
-written
+about add advance after age all arguments begin body bounce bound bytes check class code collect command commit consent contain
+contains content count create date day decide deliver destinations domain duration encode end ending entries error excerpt
+extend extent fate field fields file find findings finish first flag flags forget gaps get greet groups has hash head header
+headline hint hold holder homes hook insert io is iter join judge keep kind leave length limit line lines local mailbox make
+map markers mbox meaning mebibytes message name named names new next note number of ok open origin paint parse path percent
+phrase position prepare primary proceed publish push put read reader reason receive recent refresh reject remaining remedy
+remember remove replace reread resume reverse rewrite root run seconds send sender sendmail sentence shorten since sketches
+sleep start status subtract suffix summarize suspend sync take tally text topic unpacker usage values wait waiting warning
+weigh withdraw word words write written
 ";
 
 #[test]

@@ -8,7 +8,7 @@ use crate::message::envelope::Sender;
 /// Postfix 3.10 sends thirty attributes; a request with more than this is noise.
 const MOST_ATTRIBUTES: usize = 512;
 
-/// What answers a request that is none of our business, or that finds room.
+/// The answer to a request that is not about a mailbox of ours, or that finds room.
 pub const DUNNO: &str = "action=DUNNO\n\n";
 
 /// States in which nobody asks about one recipient.

@@ -126,7 +126,7 @@ pub(super) fn find_locked(run: &Run, list: &KeptList) -> Result<HashMap<String, 
     }
     // A Maildir has no lock. What a reader renames while its directory is read may be missed, though hardly each time.
     for _ in 0..MAILDIR_LOOKS {
-        if list.sought().all(|entry| places.contains_key(&entry.key)) {
+        if list.entries_to_find().all(|entry| places.contains_key(&entry.key)) {
             break;
         }
         find_in_store(run, list, &mut places)?;
@@ -182,7 +182,7 @@ fn find_in_maildir(
         let mut head = Vec::new();
         (&file).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
         let id = Message::new(&head).first("Message-ID").and_then(|id| of_id(&id));
-        if !list.sought().any(|entry| may_be(id.as_deref(), entry)) {
+        if !list.entries_to_find().any(|entry| may_be(id.as_deref(), entry)) {
             continue;
         }
         let place = CopyLocation {
@@ -204,7 +204,7 @@ fn may_be(id: Option<&str>, entry: &KeptMessage) -> bool {
     id.is_none_or(|id| entry.key.starts_with(id) || !entry.key.starts_with("id:"))
 }
 
-/// Notes which entry of the list a message is. One that was sent on already is none of those that wait.
+/// Notes which entry of the list a message is. One that was sent on already does not wait.
 fn note_place(
     list: &KeptList,
     id: Option<&str>,
@@ -220,7 +220,7 @@ fn note_place(
         return;
     }
     if place.bytes >= LARGE_BYTES {
-        let mut alike = list.sought().filter(|entry| has_id_of(key, &entry.key));
+        let mut alike = list.entries_to_find().filter(|entry| has_id_of(key, &entry.key));
         if let Some(entry) = alike.find(|entry| !places.contains_key(&entry.key)) {
             places.insert(entry.key.clone(), place);
         }
@@ -240,7 +240,7 @@ fn find_in(
     while let Some(stored) = reader.next()? {
         let (offset, bytes) = (stored.offset, stored.bytes);
         let id = Message::new(stored.head).first("Message-ID").and_then(|id| of_id(&id));
-        if !list.sought().any(|entry| may_be(id.as_deref(), entry)) {
+        if !list.entries_to_find().any(|entry| may_be(id.as_deref(), entry)) {
             continue;
         }
         let place = CopyLocation {

@@ -101,7 +101,7 @@ impl SendPlan {
             return Ok(None);
         };
         let mut list = file.read()?;
-        if list.sought().next().is_none() {
+        if list.entries_to_find().next().is_none() {
             return Ok(None);
         }
         let places = find_copies(run, &list)?;
@@ -120,7 +120,7 @@ impl SendPlan {
             size_text(bytes),
             shell::quote_path(Path::new(&run.store.to_string()))
         );
-        for reason in self.list.reasons() {
+        for reason in self.list.count_by_reason() {
             text.push_str(&format!("    {}\n", reason_text(to, &reason)));
         }
         for entry in waiting.iter().take(LISTED) {

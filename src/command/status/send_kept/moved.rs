@@ -1,6 +1,6 @@
-//! Notes which messages that were kept an archive took out of the mailbox: a run that `spool archive` starts as the
-//! user whose mail it is, before it takes any and after. What fails is said, and changes nothing: then `status` does
-//! not know of them, and the archive has them.
+//! Notes which kept messages an archive took out of the mailbox. `spool archive` starts this run as the user whose mail
+//! it is, before it takes any and after. What fails is said, and changes nothing: then `status` does not know of them,
+//! and the archive has them.
 
 use time::OffsetDateTime;
 

@@ -29,7 +29,7 @@ pub fn run_one(run: &Run, destination: &str, one: &str, now: OffsetDateTime) -> 
     let hint = CopyLocation::read(run, place);
     let _lock = file.hold_for_sending(run)?;
     let list = file.read()?;
-    let Some(entry) = list.sought().find(|entry| entry.key == key) else {
+    let Some(entry) = list.entries_to_find().find(|entry| entry.key == key) else {
         // Another run has sent it.
         return Ok(Status::Done);
     };

@@ -127,7 +127,7 @@ impl Destinations {
     }
 
     /// Does what time has made due at every destination, and forgets those that work.
-    pub fn tick(&mut self, now: Moment, settings: &SuspensionSettings) {
+    pub fn pass_time(&mut self, now: Moment, settings: &SuspensionSettings) {
         let mut number = self.next_number;
         for route in &mut self.routes {
             if let Some(suspension) = &mut route.suspended
@@ -151,7 +151,7 @@ impl Destinations {
         now: Moment,
         settings: &SuspensionSettings,
     ) -> Pass {
-        self.tick(now, settings);
+        self.pass_time(now, settings);
         let Some(suspension) = self.find_mut(destination).and_then(|route| route.suspended.as_mut()) else {
             return Pass::Open;
         };
@@ -223,7 +223,7 @@ impl Destinations {
 
     fn fail(&mut self, destination: &str, own: &str, failure: &Failure, settings: &SuspensionSettings) {
         // What time had made due before this failure was said comes first.
-        self.tick(failure.at, settings);
+        self.pass_time(failure.at, settings);
         let mut number = self.next_number;
         if let Some(route) = self.find_or_begin(destination, own) {
             let judged = route.health.count_failure(failure, settings);

@@ -337,7 +337,7 @@ impl KeptList {
     }
 
     /// Those that may be in the mailbox and are not sent: they wait, or were gone and may be back.
-    pub fn sought(&self) -> impl Iterator<Item = &KeptMessage> {
+    pub fn entries_to_find(&self) -> impl Iterator<Item = &KeptMessage> {
         self.entries.iter().filter(|entry| entry.state != KeptState::Settled)
     }
 
@@ -354,7 +354,7 @@ impl KeptList {
     }
 
     /// How many wait for each reason, and what was said last.
-    pub fn reasons(&self) -> Vec<(KeptReason, u64, &str)> {
+    pub fn count_by_reason(&self) -> Vec<(KeptReason, u64, &str)> {
         let mut found: Vec<(KeptReason, u64, &str)> = Vec::new();
         for entry in self.waiting() {
             match found.iter_mut().find(|(reason, ..)| *reason == entry.reason) {
@@ -402,7 +402,7 @@ mod tests {
         let waiting: Vec<_> = read.waiting().map(|e| (e.key.as_str(), e.state)).collect();
         assert_eq!(waiting, [("y", KeptState::Sending)]);
         assert_eq!((read.destination.as_str(), read.own.as_str()), ("b@b.test", "a@a.test"));
-        assert_eq!(read.reasons(), [(KeptReason::Policy, 1, "550 no such user")]);
+        assert_eq!(read.count_by_reason(), [(KeptReason::Policy, 1, "550 no such user")]);
         // What was sent and came back waits once more.
         let again = list(&[
             (1, kept("x")),
@@ -416,17 +416,17 @@ mod tests {
     fn what_is_gone_is_sought_and_waits_once_it_is_back() {
         let events = [(1, kept("x")), (2, KeptEvent::Gone("x")), (3, kept("y"))];
         let mut read = list(&events);
-        assert_eq!((read.waiting().count(), read.sought().count()), (1, 2));
+        assert_eq!((read.waiting().count(), read.entries_to_find().count()), (1, 2));
         read.bring_back(|key| key == "x");
         assert_eq!(read.waiting().count(), 2);
         let sent = [(4, KeptEvent::Sending("x")), (5, KeptEvent::Sent("x"))];
-        assert_eq!(list(&[&events[..], &sent].concat()).sought().count(), 1);
+        assert_eq!(list(&[&events[..], &sent].concat()).entries_to_find().count(), 1);
         // A list that is written anew keeps it for a year.
         let many = vec![(3, KeptEvent::Kept("y", KeptReason::Policy, "")); 300];
         let long = list(&[&events[..2], &many].concat());
         let count = |now| {
             KeptList::read(long.shorten(now).unwrap_or_default().as_bytes())
-                .sought()
+                .entries_to_find()
                 .count()
         };
         assert_eq!((count(300 * DAY), count(400 * DAY)), (2, 1));

@@ -1,4 +1,4 @@
-//! What the list of a destination is called on disk.
+//! The name of the file that lists what was kept for a destination.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

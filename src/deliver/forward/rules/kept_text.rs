@@ -1,4 +1,4 @@
-//! Text from outside, cut to what is kept of it.
+//! Cuts text from outside to the length that is remembered of it.
 
 /// As much of a text from outside as is kept, in bytes.
 pub const TEXT_BYTES: usize = 300;

@@ -375,7 +375,7 @@ fn both_are_told_once_when_it_begins_and_once_when_it_ends() {
         .later(2 * HOUR)
         .open(true, "nothing was heard of the probe");
     assert_eq!(run.told(), [], "looking changes nothing");
-    run.routes.tick(at(run.now), &settings());
+    run.routes.pass_time(at(run.now), &settings());
     assert_eq!(run.told(), both(DestinationEvent::Reopened));
     assert_eq!(run.told(), []);
 }
@@ -453,7 +453,7 @@ fn what_fails_after_reopening_is_suspended_at_once_for_longer() {
         .probe("<p@s.test>")
         .later(8 * DAY + 2 * HOUR);
     let mut fine = fine;
-    fine.routes.tick(at(fine.now - 7 * DAY - 1), &settings());
+    fine.routes.pass_time(at(fine.now - 7 * DAY - 1), &settings());
     let _ = fine.hard().open(true, "a week later it is one of many");
 }
 
@@ -571,7 +571,7 @@ fn a_notice_is_due_until_it_is_written() {
 #[test]
 fn what_works_is_forgotten_and_the_rest_is_bounded() {
     let mut run = Run::default().hard().later(7 * DAY);
-    run.routes.tick(at(run.now), &settings());
+    run.routes.pass_time(at(run.now), &settings());
     assert_eq!(run.routes, Destinations::default());
     for number in 0..3 * MOST_DESTINATIONS {
         let mut about = failed(FailureClass::Hard, Proof::Token, "");

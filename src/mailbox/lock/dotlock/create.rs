@@ -96,7 +96,7 @@ impl DotlockDraft {
     ///
     /// # Errors
     /// `AlreadyExists` when somebody has that name.
-    pub fn exclusive(path: &Path, place: Option<&Arc<SpoolDirAccess>>) -> io::Result<Self> {
+    pub fn create_exclusively(path: &Path, place: Option<&Arc<SpoolDirAccess>>) -> io::Result<Self> {
         let file = setgid::create_file(place.map(Arc::as_ref), path, OFlag::O_RDWR, MODE)?;
         Self::of((file, None), place).inspect_err(|_| {
             let _ = setgid::remove_file(place.map(Arc::as_ref), path);

@@ -77,7 +77,7 @@ fn publish(
             publish(fresh, mailbox, path, place)
         }
         Err(e) if has_no_links(&e) => {
-            *fresh = DotlockDraft::exclusive(path, place)?;
+            *fresh = DotlockDraft::create_exclusively(path, place)?;
             Ok(())
         }
         result => result,
