@@ -1,6 +1,6 @@
-//! The list of messages that were kept for one destination instead of being sent on. It grows by a line for each thing that happens to a
-//! message; when it has grown long, it is written anew without the lines that nobody needs. A line that nobody can read is passed over; the
-//! others hold.
+//! The list of messages that were kept for one destination instead of being sent on. It grows by a line for each thing
+//! that happens to a message; when it has grown long, it is written anew without the lines that nobody needs. A line
+//! that nobody can read is passed over; the others hold.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -13,10 +13,12 @@ const SAID_CHARACTERS: usize = 300;
 /// So many messages are on a list. Of more the oldest leave it: they are in the mailbox all the same.
 const MOST: usize = 10_000;
 
-/// For how long it is known that a message was sent on: an MTA may bring it again meanwhile (RFC 5321 section 4.5.4.1). In seconds.
+/// For how long it is known that a message was sent on: an MTA may bring it again meanwhile (RFC 5321 section 4.5.4.1).
+/// In seconds.
 const REMEMBERED: u64 = 7 * DAY;
 
-/// For how long a message that is no longer in the mailbox is looked for there, in seconds: it may come back from an archive.
+/// For how long a message that is no longer in the mailbox is looked for there, in seconds: it may come back from an
+/// archive.
 const SOUGHT: u64 = 366 * DAY;
 
 /// So many lines too many are not worth writing the others anew.
@@ -62,8 +64,8 @@ impl KeptReason {
         }
     }
 
-    /// How long the user need not hear of it, in seconds: a destination that fails is suspended meanwhile, and that is told. A policy
-    /// suspends nothing. Of a loop a notice of its own tells at once.
+    /// How long the user need not hear of it, in seconds: a destination that fails is suspended meanwhile, and that is
+    /// told. A policy suspends nothing. Of a loop a notice of its own tells at once.
     fn patience(self) -> u64 {
         match self {
             Self::Policy => 0,
@@ -281,8 +283,8 @@ impl KeptList {
             .for_each(|entry| (entry.state, entry.archive) = (KeptState::Kept, None));
     }
 
-    /// The list without what nobody needs any more; none where that would change little. What came from the destination nobody can send
-    /// there: it is on the list to be told of, once.
+    /// The list without what nobody needs any more; none where that would change little. What came from the destination
+    /// nobody can send there: it is on the list to be told of, once.
     pub fn shorten(&self, now: i64) -> Option<String> {
         let is_older =
             |entry: &KeptMessage, than: u64| u64::try_from(now.saturating_sub(entry.at)).is_ok_and(|age| age > than);
@@ -341,8 +343,9 @@ impl KeptList {
         self.entries.iter().filter(|entry| entry.state != KeptState::Settled)
     }
 
-    /// Tells whether the user has to be told now: something was kept of which the user does not know, and a day has passed since the last
-    /// notice. A time from the future, from a clock that was wrong, holds nothing up; runs at the same time need not agree to the second.
+    /// Tells whether the user has to be told now: something was kept of which the user does not know, and a day has
+    /// passed since the last notice. A time from the future, from a clock that was wrong, holds nothing up; runs at the
+    /// same time need not agree to the second.
     pub fn is_due(&self, now: i64) -> bool {
         let hour = i64::try_from(HOUR).unwrap_or(i64::MAX);
         let has_passed = |at: i64, seconds: u64| {
