@@ -11,9 +11,10 @@ use crate::deliver::copies::{
 use crate::deliver::fallback::{append_or_fall_back, fall_back_from_full, finish_put, keep_message, with_note};
 use crate::deliver::forward::answer::{self, Answered};
 use crate::deliver::forward::gate::{self, Gate, KeptBack};
-use crate::deliver::forward::history::{self, MessageTurn, Repeats, Sketches};
+use crate::deliver::forward::history::{self, Repeats, Sketches};
 use crate::deliver::forward::history_line::Fate;
-use crate::deliver::forward::{kept, loops, token_test};
+use crate::deliver::forward::turn::MessageTurn;
+use crate::deliver::forward::{kept, loops, token_test, turn};
 use crate::deliver::store::entry::Put;
 use crate::deliver::{forward, store};
 use crate::error::Error;
@@ -23,7 +24,7 @@ use crate::submit::letter::Refusal;
 /// Forwards the message where it may go, and remembers what became of it there.
 pub(super) fn send_or_keep(run: &Run, delivery: &Delivery<'_>, copies: Copies) -> Result<Outcome, Error> {
     // Held to the end: whoever brings the same message meanwhile waits, and then sees what became of it.
-    let turn = history::take_turn(run, delivery)?;
+    let turn = turn::take_turn(run, delivery)?;
     if let Some(token) = delivery.token
         && answer::is_answer(delivery)
     {
@@ -39,7 +40,7 @@ pub(super) fn send_or_keep(run: &Run, delivery: &Delivery<'_>, copies: Copies) -
     drop(known);
     // Held to the end, too. Where it cannot be had, the message goes its way: the next one is judged by it.
     let _chain = parted.continues_chain().then(|| {
-        let turn = history::take_chain_turn(run);
+        let turn = turn::take_chain_turn(run);
         let known = history::read_history(run).unwrap_or_default();
         parted = loops::part_destinations(run, delivery, &known, &repeats.fresh);
         turn

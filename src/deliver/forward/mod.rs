@@ -16,6 +16,7 @@ pub mod rules;
 pub(crate) mod srs;
 mod surge;
 pub(crate) mod token_test;
+pub(crate) mod turn;
 pub(crate) mod verp;
 
 use std::collections::HashSet;

@@ -18,8 +18,8 @@ use crate::classify::policy::{self, Action, Job, Why};
 use crate::classify::verdict::Bounce;
 use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run};
-use crate::deliver::forward::history;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
+use crate::deliver::forward::{history, turn};
 use crate::deliver::rescue::unpack::UnpackedMessage;
 use crate::deliver::store::entry::Put;
 use crate::deliver::{headers, overflow, store};
@@ -115,7 +115,7 @@ fn put_back_once(
 ) -> Result<Rescue, Error> {
     let name = original.name();
     if !run.store.can_take_back()
-        && let Err(e) = history::wait_for_sender(run, original)
+        && let Err(e) = turn::wait_for_sender(run, original)
     {
         run.log_state_failure(&e, "the message may be put there twice");
     }
