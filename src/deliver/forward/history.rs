@@ -229,7 +229,7 @@ pub fn token_part(name: &MessageKey) -> &str {
     half_tag(&name.text)
 }
 
-pub(super) fn dir(run: &Run) -> Option<PathBuf> {
+pub(super) fn find_dir(run: &Run) -> Option<PathBuf> {
     let dir = run.state_dir();
     if dir.is_none() {
         tracing::debug!(
@@ -242,7 +242,7 @@ pub(super) fn dir(run: &Run) -> Option<PathBuf> {
 
 /// Opens what is remembered; none where that cannot be done. Nothing can be noted as long as it is held.
 pub fn read_history(run: &Run) -> Option<History> {
-    match history_file::open_history(&dir(run)?, &run.deadline) {
+    match history_file::open_history(&find_dir(run)?, &run.deadline) {
         Ok(history) => Some(history),
         Err(e) => {
             run.log_state_failure(&e, "what was sent on is not remembered");
@@ -260,7 +260,7 @@ fn note_one(run: &Run, delivery: &Delivery<'_>, name: &MessageKey, fate: Fate) {
 }
 
 fn note(run: &Run, lines: &[HistoryLine<'_>]) {
-    let Some(dir) = dir(run).filter(|_| !lines.is_empty()) else {
+    let Some(dir) = find_dir(run).filter(|_| !lines.is_empty()) else {
         return;
     };
     if let Err(e) = history_file::append_lines(&dir, lines, &run.deadline) {

@@ -95,7 +95,7 @@ pub struct Places {
 }
 
 fn open_places(run: &Run) -> Option<Places> {
-    let dir = history::dir(run)?;
+    let dir = history::find_dir(run)?;
     let path = dir.join("turns");
     match make_private_dir(&dir).and_then(|()| open_own(&path).map_err(|e| Error::io("open", &path, &e))) {
         Ok(file) => Some(Places { file, path }),
