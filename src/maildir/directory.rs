@@ -239,6 +239,12 @@ fn is_empty(root: &OwnedFd, name: &str) -> bool {
     read.is_ok() && is_empty
 }
 
+/// Tells whether a Maildir that is not there would be made in a directory of the user's.
+pub fn is_made_in_own(path: &Path, uid: u32) -> bool {
+    let there = path.ancestors().skip(1).find_map(|above| above.metadata().ok());
+    there.is_some_and(|stat| stat.is_dir() && stat.uid() == uid)
+}
+
 /// Makes the directory and those above it, where the one that is there is the user's.
 fn make_root(path: &Path, uid: u32) -> Result<(), Error> {
     let above = match path.parent() {

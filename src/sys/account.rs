@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use nix::unistd::{Gid, Uid};
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 
 use crate::error::{Category, Error};
 use crate::sys::passwd;
@@ -305,6 +305,34 @@ impl Account {
             Ok(nix::unistd::setresuid(uid, uid, uid)?)
         };
         become_it().map_err(|e| Error::io("become user", Path::new(&self.name), &e))
+    }
+}
+
+/// Does something with the rights to files of a user, and of nobody else, where root runs this: what is made is the
+/// user's from the first moment on, whatever becomes of this run (setfsuid(2)).
+pub fn with_files_of<T>(uid: u32, gid: u32, act: impl FnOnce() -> T) -> T {
+    if !is_root() || uid == 0 {
+        return act();
+    }
+    let before = FileRights {
+        gid: setfsgid(Gid::from_raw(gid)),
+        uid: setfsuid(Uid::from_raw(uid)),
+    };
+    let done = act();
+    drop(before);
+    done
+}
+
+/// Whose files this thread has the rights to, once it is over.
+struct FileRights {
+    gid: Gid,
+    uid: Uid,
+}
+
+impl Drop for FileRights {
+    fn drop(&mut self) {
+        setfsuid(self.uid);
+        setfsgid(self.gid);
     }
 }
 

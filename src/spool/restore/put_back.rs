@@ -17,7 +17,7 @@ use crate::mailbox::expunge::imap_state::is_internal_anywhere;
 use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::{Absent, Owner, create_for};
 use crate::maildir::departure::MaintenanceLock;
-use crate::maildir::directory::Maildir;
+use crate::maildir::directory::{Maildir, is_made_in_own};
 use crate::maildir::view::MaildirView;
 use crate::message::Message;
 use crate::output::shell::quote_word;
@@ -28,6 +28,7 @@ use crate::spool::merge::known::Sameness;
 use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTally, MergeTarget, Stop};
 use crate::spool::restore::destination::RestoreTarget;
 use crate::spool::restore::filter::Pick;
+use crate::sys::account::with_files_of;
 
 /// How often it is begun again when a mail client rewrites the mailbox meanwhile.
 const BEGINNINGS: u32 = 5;
@@ -123,15 +124,17 @@ impl PutBack<'_> {
             // One that was named by its path is whosever it is.
             Owner::Trusted(own) => path.symlink_metadata().map_or(own, |stat| stat.uid()),
         };
-        let is_absent = path.symlink_metadata().is_err();
-        if is_absent && Uid::effective().as_raw() != uid {
-            return (MergeTally::default(), Err(no_maildir(path, uid).into()));
+        let gid = destination.account.gid;
+        if path.symlink_metadata().is_err() {
+            if !can_make_maildir(path, uid) {
+                return (MergeTally::default(), Err(no_maildir(path, uid, gid).into()));
+            }
+            if self.mode == RunMode::Rehearse {
+                // Nothing is made, and all of it would be new.
+                return self.merge_mbox(path, destination, offer);
+            }
         }
-        if self.mode == RunMode::Rehearse && is_absent {
-            // Nothing is made, and all of it would be new.
-            return self.merge_mbox(path, destination, offer);
-        }
-        let begun = open_maildir(path, uid).and_then(|maildir| {
+        let begun = open_maildir(path, uid, gid).and_then(|maildir| {
             let lock = match self.mode {
                 RunMode::Execute => Some(MaintenanceLock::take(&maildir)?),
                 RunMode::Rehearse => None,
@@ -216,20 +219,29 @@ fn offer_all(
     (merge.tally(), result.map(drop))
 }
 
-/// A Maildir that is not there is made where it is the runner's own: what root made would be root's.
-fn open_maildir(path: &Path, uid: u32) -> Result<Maildir, Error> {
+/// A Maildir that is not there is made as the user's, where root does this.
+fn open_maildir(path: &Path, uid: u32, gid: Option<u32>) -> Result<Maildir, Error> {
     if Uid::effective().as_raw() == uid {
         return Maildir::open_or_make(path, uid);
     }
-    Maildir::open(path, uid)?.ok_or_else(|| no_maildir(path, uid))
+    match Maildir::open(path, uid)? {
+        Some(maildir) => Ok(maildir),
+        None => with_files_of(uid, gid.unwrap_or(uid), || Maildir::open_or_make(path, uid)),
+    }
 }
 
-fn no_maildir(path: &Path, uid: u32) -> Error {
+/// Whether a Maildir can be made as the user's: root can, in a directory that is the user's.
+fn can_make_maildir(path: &Path, uid: u32) -> bool {
+    let runner = Uid::effective();
+    runner.as_raw() == uid || runner.is_root() && is_made_in_own(path, uid)
+}
+
+fn no_maildir(path: &Path, uid: u32, gid: Option<u32>) -> Error {
     let parts = ["", "tmp", "new", "cur"].map(|part| quote_word(&path.join(part).display().to_string()));
-    Error::new(Category::Mailbox, "restore into", path.display(), "there is no Maildir").hint(format!(
-        "a delivery makes it, or: install -d -m 700 -o {uid} {}",
-        parts.join(" ")
-    ))
+    let gid = gid.map(|gid| format!(" -g {gid}")).unwrap_or_default();
+    let install = format!("install -d -m 700 -o {uid}{gid} {}", parts.join(" "));
+    Error::new(Category::Mailbox, "restore into", path.display(), "there is no Maildir")
+        .hint(format!("a delivery makes it, or: {install}"))
 }
 
 /// A mailbox that was removed is made again as its user's, where root does this.

@@ -489,8 +489,42 @@ fn a_users_maildir_that_is_missing_is_told_in_advance() {
             .go();
         ended
             .check(ended.code != Some(0), "it cannot be done")
-            .mentions("there is no Maildir; a delivery makes it, or: install -d -m 700 -o 65534 /");
+            .mentions("there is no Maildir; a delivery makes it, or: install -d -m 700 -o 65534 -g 65534 /");
         assert!(!scratch.path("mail/nobody").exists());
+    }
+}
+
+#[test]
+fn a_users_maildir_that_is_missing_is_made_as_the_users() {
+    if !is_root() {
+        return skip("needs root");
+    }
+    const NOBODY: u32 = 65534;
+    let scratch = filled();
+    archive_old(&scratch).go().ends_with(0);
+    let archive = only_archive(&scratch).display().to_string();
+    let home = scratch.path("homes/nobody");
+    fs::create_dir_all(&home).unwrap();
+    std::os::unix::fs::chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
+    let location = format!("\"maildir:{}/%u/mail/Maildir\"", scratch.path("homes").display());
+    let scratch = scratch.set("mailbox.location", &location);
+    let restore = |how: &str| {
+        let words = ["spool", "restore", how, "--user", "nobody", &archive];
+        scratch.run(&words).go().ends_with(0);
+    };
+    restore("-n");
+    assert!(files(&home).is_empty());
+    restore("--yes");
+    let made = home.join("mail/Maildir");
+    for part in ["..", "", "tmp", "new", "cur"] {
+        let stat = fs::metadata(made.join(part)).unwrap();
+        let found = (stat.uid(), stat.gid(), stat.mode() & 0o7777);
+        assert_eq!(found, (NOBODY, NOBODY, 0o700), "{part}");
+    }
+    let restored = files(&made.join("cur"));
+    assert_eq!(restored.len(), 4);
+    for path in restored {
+        assert_eq!(fs::metadata(&path).unwrap().uid(), NOBODY, "{}", path.display());
     }
 }
 
