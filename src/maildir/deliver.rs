@@ -74,10 +74,7 @@ pub fn deliver_message<R: Read + Clone>(
     let name = tmp.name.with_sizes(draft.bytes, draft.crlf_bytes);
     let intent = intents.and_then(|intents| intents.begin(&tmp.name));
     let path = maildir.path().join("new").join(&name);
-    let fail = |e: Errno| match Error::io("deliver", &path, &e.into()) {
-        error if e == Errno::XDEV => error.hint("tmp, new and cur of a Maildir have to be on one file system"),
-        error => error,
-    };
+    let fail = |e: Errno| name_error("deliver", &path, e);
     tmp.place(maildir.new_dir(), &name).map_err(fail)?;
     // At once, not behind the sync: whoever counts in between has counted it, and writes a new file, which this line
     // would come on top of. One that is lost is found out by the next count.
@@ -121,10 +118,20 @@ pub fn put_back<R: Read + Clone>(
     let arrived = FileTimes::new().set_modified(SystemTime::from(date));
     let file = File::from(tmp.file.try_clone().map_err(fail)?);
     file.set_times(arrived).map_err(fail)?;
-    tmp.place(maildir.cur_dir(), &name).map_err(|e| fail(e.into()))?;
+    tmp.place(maildir.cur_dir(), &name)
+        .map_err(|e| name_error("put back", &path, e))?;
     // One that is lost is found out by the next count.
     let _ = size_file::add_size(maildir, signed(draft.bytes), 1);
     Ok(())
+}
+
+/// Why a message could not be given its name.
+fn name_error(verb: &'static str, path: &Path, e: Errno) -> Error {
+    let error = Error::io(verb, path, &e.into());
+    match e {
+        Errno::XDEV => error.hint("tmp, new and cur of a Maildir have to be on one file system"),
+        _ => error,
+    }
 }
 
 /// Makes what was put back last.

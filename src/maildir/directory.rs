@@ -183,6 +183,12 @@ pub fn holds_maildir(path: &Path, levels: u32) -> bool {
     holds
 }
 
+/// Tells whether a directory has a part of a Maildir, and not all: deliveries refuse it.
+pub fn lacks_a_part(path: &Path) -> bool {
+    let is_dir = |part: &&str| path.join(part).symlink_metadata().is_ok_and(|stat| stat.is_dir());
+    (1..PARTS.len()).contains(&PARTS.into_iter().filter(is_dir).count())
+}
+
 fn open_root(path: &Path, uid: u32) -> Result<Option<OwnedFd>, Error> {
     match openat(CWD, path, DIRECTORY, Mode::empty()) {
         Ok(root) => {

@@ -6,7 +6,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
 use crate::maildir::directory::{Maildir, each_folder, each_name};
@@ -31,19 +31,31 @@ impl MaildirUsage {
     }
 }
 
+#[derive(Clone, Copy)]
+enum MessagePlace {
+    /// What is left out there would be missing in the count.
+    Inbox,
+    /// One that may not be looked into must not hold mail up.
+    Folder,
+}
+
 /// Calls `step` with the name and the size in bytes of each message that counts: those of the Maildir and of its
 /// folders, but not of `.Trash` (Maildir++).
 pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::Result<()> {
-    let mut each_in = |dir: &OwnedFd| {
+    let mut each_in = |dir: &OwnedFd, place: MessagePlace| {
         each_name(dir, |name| {
-            if let Some(bytes) = size_of(dir, name)? {
+            let size = match (size_of(dir, name), place) {
+                (Err(e), MessagePlace::Folder) if e.kind() == io::ErrorKind::PermissionDenied => None,
+                (size, MessagePlace::Folder | MessagePlace::Inbox) => size?,
+            };
+            if let Some(bytes) = size {
                 step(name.to_bytes(), bytes);
             }
             Ok(ControlFlow::Continue(()))
         })
     };
-    each_in(maildir.new_dir())?;
-    each_in(maildir.cur_dir())?;
+    each_in(maildir.new_dir(), MessagePlace::Inbox)?;
+    each_in(maildir.cur_dir(), MessagePlace::Inbox)?;
     each_folder(maildir.root(), |folder| {
         if folder == c".Trash" {
             return Ok(());
@@ -53,7 +65,7 @@ pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::
         };
         for part in [c"new", c"cur"] {
             if let Some(part) = open_own(&folder, part)? {
-                each_in(&part)?;
+                each_in(&part, MessagePlace::Folder)?;
             }
         }
         Ok(())
@@ -71,15 +83,18 @@ fn open_own(dir: &OwnedFd, name: &CStr) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// The size of a message, by its name, else by its file; none where it is gone.
+/// The size of a message, by its name, else by its file; none where it is gone, or no file.
 pub fn size_of(dir: &OwnedFd, name: &CStr) -> io::Result<Option<u64>> {
     if let Some(bytes) = name::size_of(name.to_bytes()) {
         return Ok(Some(bytes));
     }
     match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(u64::try_from(stat.st_size).unwrap_or_default())),
-        // Given other flags meanwhile, or removed; or in a folder that may not be looked into.
-        Err(Errno::NOENT | Errno::ACCESS) => Ok(None),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+            Ok(Some(u64::try_from(stat.st_size).unwrap_or_default()))
+        }
+        Ok(_) => Ok(None),
+        // Given other flags meanwhile, or removed.
+        Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e.into()),
     }
 }

@@ -1,14 +1,15 @@
 //! The Maildirs of all users, where `[mailbox] location` puts mail into Maildirs. They lie below the homes of the
 //! host's users, or below directories of their names. Looks at names alone. What is no Maildir is left out, and so is
-//! what whoever runs this may not look into.
+//! what whoever runs this may not look into. One that deliveries refuse is there, so that it is told.
 
+use std::fs::FileType;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::Location;
 use crate::config::location::MailStore;
 use crate::error::{Category, Error};
-use crate::maildir::directory::holds_maildir;
+use crate::maildir::directory::{holds_maildir, lacks_a_part};
 use crate::output::print_error;
 use crate::sys::presence::{self, Presence};
 use crate::sys::user_directory::Directory;
@@ -46,7 +47,7 @@ pub fn find_maildirs(location: &Location, people: &Directory) -> Result<Vec<User
         presence::refuse_hung(&Path::new("/").join(fixed))?;
         walk(location, PathBuf::from("/"), &parts, &names, &mut found)?;
     }
-    found.retain(|found| holds_maildir(&found.path, 0));
+    found.retain(|found| holds_maildir(&found.path, 0) || lacks_a_part(&found.path));
     found.sort();
     // Two accounts may share a home.
     found.dedup_by(|a, b| a.path == b.path);
@@ -137,7 +138,9 @@ fn walk(
         let Some(named) = value.and_then(|value| named.with(sign, value)) else {
             continue;
         };
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        // No delivery follows a link at the end.
+        let is_wanted = |kind: FileType| kind.is_dir() || kind.is_symlink() && rest.is_empty();
+        if entry.file_type().is_ok_and(is_wanted) {
             walk(location, entry.path(), rest, &named, found)?;
         }
     }

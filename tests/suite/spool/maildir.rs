@@ -3,12 +3,13 @@
 //! more than one.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::forward::rescue::{ORIGINAL, report_with};
 use crate::robust::faults::strace::{self, Fault};
+use crate::robust::hosts;
 use crate::spool::archive::{archived, archived_whole, scratch as spool_scratch, stored, unpacked};
 use crate::support::{Scratch, contains, is_root, messages, same, shown, skip, user_name};
 
@@ -473,6 +474,65 @@ fn two_hosts_without_a_common_flock_cost_no_message() {
             assert_eq!(numbers(&lying(&scratch)), [4, 6], "{story}");
         }
     }
+}
+
+#[test]
+fn a_maildir_that_takes_no_mail_is_told_in_the_list() {
+    let scratch = filled();
+    let place = maildir(&scratch);
+    fs::remove_file(place.join("maildirsize")).unwrap();
+    let says = |part: &str| {
+        let list = scratch.run(&["spool", "list"]).go();
+        list.check(contains(&list.stdout, part.as_bytes()), part);
+    };
+    says("1 mailbox, ");
+    fs::rename(place.join("tmp"), place.join("tmp.away")).unwrap();
+    says("it lacks tmp");
+    fs::rename(place.join("tmp.away"), place.join("tmp")).unwrap();
+    let real = scratch.path("real");
+    fs::rename(&place, &real).unwrap();
+    symlink(&real, &place).unwrap();
+    says("it is a symbolic link; name the place where it leads");
+    // What was never one is nobody's mistake.
+    fs::remove_file(&place).unwrap();
+    symlink(scratch.path("spool"), &place).unwrap();
+    fs::create_dir(scratch.path("mail/other")).unwrap();
+    scratch.run(&["spool", "list"]).go().ends_with(0);
+}
+
+#[test]
+fn what_is_no_file_counts_as_no_message() {
+    let scratch = filled();
+    for part in ["new", "cur"] {
+        let part = maildir(&scratch).join(part);
+        fs::create_dir(part.join("directory")).unwrap();
+        symlink("/etc/passwd", part.join("link")).unwrap();
+    }
+    let all: usize = (1..=6).map(|number| letter(number).len()).sum();
+    let told = scratch.run(&["spool", "list", "--json"]).go();
+    told.ends_with(0);
+    for part in ["\"messages\":6,".to_owned(), format!("\"size\":{all},")] {
+        told.check(contains(&told.stdout, part.as_bytes()), &part);
+    }
+}
+
+#[test]
+fn a_part_on_another_device_is_told_by_a_restore() {
+    if !hosts::can_be_made() {
+        return;
+    }
+    let scratch = filled();
+    archive_old(&scratch).go().ends_with(0);
+    let archive = only_archive(&scratch).display().to_string();
+    let cur = maildir(&scratch).join("cur");
+    let line = format!("mount -t tmpfs none {} || exit 1; exec \"$@\"", cur.display());
+    let words = ["unshare", "--mount", "sh", "-c", &line, "sh"];
+    let run = scratch.run(&["spool", "restore", "--yes", &archive]).wrapped(&words);
+    let ended = run.variable("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").go();
+    ended
+        .ends_with(1)
+        .mentions("tmp, new and cur of a Maildir have to be on one file system");
+    assert!(files(&maildir(&scratch).join("tmp")).is_empty());
 }
 
 #[test]

@@ -227,6 +227,24 @@ fn what_a_killed_sweep_put_back_is_counted_by_the_next() {
 }
 
 #[test]
+fn a_message_that_cannot_be_measured_spoils_no_count() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let stage = staged(Care::Sweep);
+    let calls = strace::record(run(&stage, Care::Sweep), &strace, &stage.path("state/record"));
+    // Its name does not say its size.
+    let measures = |call: &&Call| call.name == "newfstatat" && call.line.contains("\"5.M1P1.h:2,DT\"");
+    let measuring: Vec<_> = calls.iter().filter(measures).collect();
+    assert!(measuring.len() > 1);
+    for call in measuring {
+        let trouble = Trouble::At(call, &Fault::Error("EACCES"));
+        let wrong = try_one(&strace, Care::Sweep, &trouble, &mut BTreeMap::new());
+        assert_eq!(wrong, None, "number {}", call.number);
+    }
+}
+
+#[test]
 fn faults_at_some_calls_of_an_archive_cost_no_message() {
     matrix(Care::Archive, Extent::Part { step: 7 });
 }
