@@ -36,11 +36,23 @@ struct Codes<'a> {
 }
 
 impl<'a> Codes<'a> {
-    fn read(reply: &'a str) -> Self {
+    /// Reads them. Where words come without any code, nobody was asked but who reports, and `Status` is its own.
+    fn read(reply: &'a str, status: Option<&'a str>) -> Self {
+        let (code, found) = (find_reply_code(reply), find_status(reply));
+        let own = status.filter(|_| code.is_none() && found.is_none());
         Self {
-            reply: find_reply_code(reply),
-            enhanced: find_status(reply).filter(|status| !status.ends_with(".0.0")),
+            reply: code,
+            enhanced: found.or(own).filter(|status| !status.ends_with(".0.0")),
         }
+    }
+
+    /// Tells whether the far side has trouble of its own (RFC 3463, 4.3.x and 4.4.x), whatever it names in it:
+    /// `451 4.3.0 content scanner did not answer`.
+    fn is_trouble(self) -> bool {
+        let own =
+            |status: StatusSubject| matches!((status.subject, status.detail), (3, 0 | 1 | 3 | 5) | (4, 0..=5 | 7));
+        self.enhanced.is_some_and(|status| status.starts_with('4'))
+            && self.enhanced.and_then(StatusSubject::read).is_some_and(own)
     }
 
     /// Tells whether the far side may take it later.
@@ -79,7 +91,10 @@ impl FailureEvidence<'_> {
         if self.status.is_some_and(|status| status.starts_with('2')) {
             return (FailureClass::Neither, Basis::Said);
         }
-        let codes = Codes::read(self.reply);
+        let codes = Codes::read(self.reply, self.status);
+        if codes.is_trouble() {
+            return (FailureClass::Soft, Basis::Said);
+        }
         let words = Wording::of(self.reply);
         let stage = self.stage.or_else(|| SmtpStage::find(self.reply));
         let topic = self.topic(&words, codes);
@@ -105,6 +120,11 @@ impl FailureEvidence<'_> {
                 }
                 match (topic, stage) {
                     (_, Some(SmtpStage::Session | SmtpStage::Sender)) | (Topic::Client, _) => FailureClass::Message,
+                    (Topic::Missing | Topic::Closed, Some(SmtpStage::Data) | None) if words.is_about_mail() => {
+                        self.class_after_data(codes)
+                    }
+                    (Topic::Closed, Some(SmtpStage::Data)) if !words.says_closed() => self.class_after_data(codes),
+                    (Topic::Missing, Some(SmtpStage::Data)) if words.has_content() => self.class_after_data(codes),
                     (Topic::Relay | Topic::Blocked | Topic::Missing | Topic::Closed, _) => FailureClass::Hard,
                     (Topic::Later, _) => FailureClass::Soft,
                     (_, Some(SmtpStage::Data)) => self.class_after_data(codes),
@@ -118,8 +138,27 @@ impl FailureEvidence<'_> {
     /// What the words are about, unless the far side's status names a topic that comes before.
     fn topic(&self, words: &Wording, codes: Codes<'_>) -> Topic {
         let said = words.topic();
+        let gave_up = |status: StatusSubject| (status.subject, status.detail) == (4, 7);
+        if said != Topic::NoMail
+            && (words.is_given_up() || self.status.and_then(StatusSubject::read).is_some_and(gave_up))
+        {
+            return Topic::Expired;
+        }
         let status = codes.enhanced.and_then(StatusSubject::read);
-        let topic = match status.and_then(topic_of) {
+        let is_lasting = codes.is_permanent(self.status);
+        let by_status = status
+            .and_then(topic_of)
+            .filter(|topic| is_lasting || *topic != Topic::Policy);
+        let topic = match by_status {
+            // Words and status agree that nobody is there: any other word is a detail, as in `no such proxy address`.
+            None if matches!(said, Topic::Policy | Topic::Later)
+                && is_lasting
+                && status.is_some_and(is_no_mailbox)
+                && words.lacks_person() =>
+            {
+                Topic::Missing
+            }
+            Some(Topic::Size) if said == Topic::Full && !words.has_person() => Topic::Size,
             // RFC 7505 gives 5.7.27 to a sender without mail; some give it to recipients.
             Some(_) if said == Topic::NoMail && status.is_some_and(|status| status.detail == 27) => said,
             Some(by_status) => said.min(by_status),
@@ -171,7 +210,7 @@ impl FailureEvidence<'_> {
             .filter(|far| !(at_recipient && far.is_no_answer()))
             .and_then(StatusSubject::class)
         {
-            let is_sentence = || topic == Topic::Unsaid && is_long(self.reply);
+            let is_sentence = || topic == Topic::Unsaid && codes.reply.is_some() && is_long(self.reply);
             let is_sure = class != FailureClass::Hard || !is_sentence();
             return (class, if is_sure { Basis::Said } else { Basis::Presumed });
         }
@@ -179,11 +218,16 @@ impl FailureEvidence<'_> {
             return (FailureClass::Message, Basis::Said);
         }
         let names_mailbox = words.has_person() || words.names(self.recipient);
-        let is_about_sending = topic == Topic::Unsaid && !names_mailbox && words.has_sending();
+        let is_about_sending =
+            topic == Topic::Unsaid && !names_mailbox && (words.has_sending() || words.faults_piece());
         if at_recipient && (codes.is_about_session() || is_about_sending) {
             return (FailureClass::Message, Basis::Said);
         }
         let is_plain = topic == Topic::Unsaid || names_mailbox;
+        // RFC 5321 section 4.2.3: "exceeded storage allocation".
+        if at_recipient && topic == Topic::Unsaid && codes.reply == Some(552) {
+            return (FailureClass::Soft, Basis::Said);
+        }
         if at_recipient && codes.is_permanent(self.status) && is_plain {
             return (FailureClass::Hard, Basis::Presumed);
         }
@@ -211,6 +255,11 @@ fn is_long(reply: &str) -> bool {
         .split_whitespace()
         .filter(|word| word.contains(char::is_alphanumeric) && !word.contains(['.', '@', '/']));
     words.count() > WORDS
+}
+
+/// Tells whether a status says that there is no such mailbox, that it moved, or that its domain takes no mail.
+fn is_no_mailbox(status: StatusSubject) -> bool {
+    matches!((status.subject, status.detail), (1, 1 | 6 | 10))
 }
 
 /// The topic that an enhanced status names by itself, in no language (RFC 3463 section 3).
@@ -243,9 +292,56 @@ pub fn class_of(status: Option<&str>, reply: &str) -> FailureClass {
 
 #[cfg(test)]
 mod tests {
-    use super::FailureEvidence;
+    use super::{FailureEvidence, class_of};
     use crate::report::stage::SmtpStage;
     use crate::report::status_code::{Basis, FailureClass};
+
+    #[test]
+    fn after_data_a_word_for_people_is_no_address() {
+        for reply in [
+            "550 From: contains two mailboxes, refused by a check",
+            "554 The list of recipients is not valid in this header",
+            "554 Reference to unknown user in the body",
+        ] {
+            let evidence = FailureEvidence {
+                reply,
+                stage: Some(SmtpStage::Data),
+                ..FailureEvidence::default()
+            };
+            assert_eq!(evidence.class(), FailureClass::Message, "{reply}");
+        }
+        let evidence = FailureEvidence {
+            reply: "554 There is no account x@c.test here",
+            stage: Some(SmtpStage::Data),
+            ..FailureEvidence::default()
+        };
+        assert_eq!(evidence.class(), FailureClass::Hard);
+    }
+
+    #[test]
+    fn the_status_of_whoever_speaks_without_codes_is_its_own() {
+        for (status, words, class) in [
+            ("5.2.2", "mailbox x: error writing message", FailureClass::Soft),
+            (
+                "5.4.7",
+                "given up, last answer was 451 4.7.500 busy",
+                FailureClass::Soft,
+            ),
+            ("4.3.0", "451 4.3.0 spam filter does not answer", FailureClass::Soft),
+            (
+                "5.0.0",
+                "550 5.1.1 no such proxy address for x@c.test",
+                FailureClass::Hard,
+            ),
+            (
+                "5.0.0",
+                "550 5.1.1 recipient unknown to your policy",
+                FailureClass::Message,
+            ),
+        ] {
+            assert_eq!(class_of(Some(status), words), class, "{status} {words}");
+        }
+    }
 
     #[test]
     fn a_status_beside_much_that_is_unread_is_presumed() {

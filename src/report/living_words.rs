@@ -9,8 +9,8 @@ pub const FULL: &[&str] = &[
     "maximo ", "maxima ", "massim",
     "capacity", "capacid", "capacit", "kapazit", "kapasit", "overflow", "cannot hold", "can not hold", "not hold more", "no more mail",
     "any more mail", "more messages", "allotment", "allowance", "allocat", "stuffed",
-    "overdrawn",
-    "quota", "overquota", "full ", "storage", "disk space", "disc space", "space left", "out of space", "no space", "no room", "space not enough",
+    "overdrawn", "file too large", "edquot", "enospc",
+    "quota", "overquota", "full ", "storage", "disk space", "disc space", "space left", "out of space", "space ", "no place for", "no room", "space not enough",
     "enough space", "enough room", "enough disk", "insufficient space", "insufficient disk", "insufficient system", "mailbox exceed",
     "inbox exceed", "mailbox has exceed",
     "account exceed", "mailbox size", "mail box size", "inbox size", "maildir size", "account size", "exceeds allowed size", "exceeds its allowed size", "used up",
@@ -51,7 +51,7 @@ pub const FULL: &[&str] = &[
 
 /// Units of size: of a mailbox it is full, of anything else the message is too large.
 pub const UNITS: &[&str] = &[
-    "megabyte", "gigabyte", "kb ", "mb ", "gb ", "tb ", "kib ", "mib ", "gib ", "tib ", "мб ", "гб ",
+    "byte", "megabyte", "gigabyte", "kb ", "mb ", "gb ", "tb ", "kib ", "mib ", "gib ", "tib ", "мб ", "гб ",
 ];
 
 /// The message is too large.
@@ -89,8 +89,7 @@ pub const RATE: &[&str] = &[
     "короткое время", "короткий срок", "lista gris", "lista grigi", "liste gris", "lista cinz", "szara list", "szarej li",
     "gri liste", "gralist", "グレイリスト", "グレーリスト", "灰色", "회색", "esper", "aguard", "attend", "patient", "warten", "wachten", "poczekaj",
     "odczekaj", "подожд", "зачекай", "bekley", "vanta ", "pockej", "astept", "περιμεν", "お待ち", "待って", "時間をおいて", "等待", "기다",
-    "ressource", "recurso", "risors", "ресурс", "zasob", "massen", "masiv", "massiv", "en masse", "masow", "массов", "toplu",
-    "hromadn", "群发", "대량", "一括",
+    "ressource", "recurso", "risors", "ресурс", "zasob",
     "excesso", "exceso", "eccesso",
     "hammer", "pace ", "cool off", "cool down", "at a time", "per connection", "more today", "tonight",
 ];
@@ -98,46 +97,34 @@ pub const RATE: &[&str] = &[
 /// Whoever sends, by address, domain or host.
 #[rustfmt::skip]
 pub const SENDER: &[&str] = &[
-    "sender", "originator", "return path", "reverse path", "mail from", "from address", "envelope from", "from domain",
-    "sending domain", "sending host", "sending server", "sending ip", "sending mta", "your domain", "your ip", "your host",
-    "your server", "your mail server", "your network", "your isp", "your provider", "from you ", "from your ", "client host",
-    "client ip", "client address", "client was", "client blocked", "connecting", "helo ", "ehlo ", "from dynamic", "dynamic ip",
-    "dial up", "residential",
-    "expedit", "remitent", "remetent", "mittent", "absender", "afzender", "avsandar", "afsender", "avsender", "lahettaj",
-    "nadawc", "odesilatel", "odosielatel", "felado", "posiljatelj", "gonderen", "gonderici", "pengirim", "người gửi", "sendinto",
-    "su ip", "tu ip", "seu ip", "sua ip", "il tuo ip", "vostro ip", "votre ip", "votre serveur", "ihre ip", "ihr server",
-    "ihrem server", "su servidor", "seu servidor", "uw ip", "din ip", "twoj adres ip", "ваш ip", "вашего ip", "вашем ip",
-    "отправител", "відправник", "подател", "αποστολεα",
-    "发件", "發件", "发送者", "发送方", "发信", "寄件", "您的ip", "你的ip", "送信者", "差出人", "送信元", "발신", "보낸 사람",
-    "보내는", "שולח", "مرسل", "المرسل", "فرستنده", "ผูสง",
+    "sender", "originator", "return path", "reverse path", "mail from", "from address", "envelope from", "from domain", "sending domain",
+    "sending host", "sending server", "sending ip", "sending mta", "from you ", "from your ", "client host", "client ip", "client address",
+    "client was", "client blocked", "connecting", "helo ", "ehlo ", "from dynamic", "dynamic ip", "dial up", "residential", "su dominio", "su ip", "su servidor", "su host ", "su proveedor", "su red ", "su equipo",
+    "expedit",
+    "remitent", "remetent", "mittent", "absender", "afzender", "avsandar", "afsender", "avsender", "lahettaj", "nadawc", "odesilatel",
+    "odosielatel", "felado", "posiljatelj", "gonderen", "gonderici", "pengirim", "người gửi", "sendinto", "il tuo ip", "вашем ip",
+    "отправител", "відправник", "подател", "αποστολεα", "发件", "發件", "发送者", "发送方", "发信", "寄件", "送信者", "差出人", "送信元", "발신", "보낸 사람", "보내는",
+    "שולח", "مرسل", "المرسل", "فرستنده", "ผูสง",
     // Where it comes from; your server, in each language
-    "emetteur", "emettri", "emisor", "proveni", "provenan", "procedenc", "origen ", "origem ", "kuldo ", "siuntej", "sutitaj",
-    "saatja", "sendandi", "пошиљал", "испраќач", "gonderi", "来源", "來源", "寄信", "ipアドレス", "ip地址", "vostro host", "vostro server",
-    "votre machine", "votre hote", "votre fournisseur", "su host ", "su proveedor", "seu host ", "seu provedor", "ihr host ",
-    "ihren host", "ihr mailserver", "ihrem mailserver", "ihre domain", "ihr provider", "uw server ", "uw mailserver", "uw host ",
-    "uw provider", "er server ", "er mailserver ", "din server ", "deres server", "twoj serwer", "twojego serwera", "panstwa serwer",
-    "vas server ", "vaseho serveru", "ваш сервер", "вашего сервера", "вашему серверу", "ваш почтовый", "ваш узел", "вашего узла",
-    "ваш хост", "вашего хоста", "ваш домен", "вашого сервера", "sunucunuz", "お使いの", "貴社の", "貴サーバ", "您的服务器", "您的邮件服务器", "您的主机", "您的域名",
-    "bounces are", "bounces not", "accept bounces", "bounce messages",
+    "emetteur", "emettri", "emisor", "proveni", "provenan", "procedenc", "origen ", "origem ", "kuldo ", "siuntej", "sutitaj", "saatja",
+    "sendandi", "пошиљал", "испраќач", "gonderi", "来源", "來源", "寄信", "ipアドレス", "ip地址", "sunucunuz", "お使いの", "貴社の", "貴サーバ", "bounces are",
+    "bounces not", "accept bounces", "bounce messages",
     // From this place
-    "su red", "sua rede", "vostra rete", "votre reseau", "ihr netz", "ihrem netz", "uw netwerk", "twojej sieci", "tej sieci",
-    "вашей сети", "вашої мережі", "aginiz", "vasi siti", "ert nat", "jeres net", "deres nett", "네트워크", "ネットワーク", "de este dominio",
-    "de esta red", "da questo dominio", "da questa rete", "deste dominio", "desta rede", "de ce domaine", "von dieser", "von ihre",
-    "van dit domein", "van dit adres", "van deze", "z tej domeny", "из вашей", "с вашего", "с этого домена", "z teto domeny",
-    "z vasi", "fran denna", "fran er", "gelen posta", "gelen ileti", "gelen e posta", "에서 보낸", "からのメール", "来自该", "来自您", "来自此", "귀하의 서버", "귀하의 ip", "귀하의 도메인", "귀하의 통신사", "귀하의 네트", "あなたのサーバ", "あなたのip",
-    "provider di", "er leverantor", "vas poskytovatel", "twoj dostawc", "ваш провайдер", "saglayiciniz", "プロバイダ", "您的运营商",
-    "blocked you", "vous a bloqu", "ti ha blocc", "вас в ", "あなたを", "zablokowal cie",
-    "know you", "know who you", "knows you", "wish to receive", "wishes to receive", "want to receive", "wants to receive", "want your",
-    "wants your", "not want mail", "ask for your", "asked for your", "you on ignore", "ignores you", "ignoring you", "approved you",
-    "for you", "to you ", "no strangers", "strangers", "introduce", "from friends", "friends only", "envelope null", "empty envelope",
-    "null envelope", "null return", "empty return", "empty path", "kennt sie", "kennt dich", "von ihnen", "ihre post", "ne vous conna",
-    "vos messages", "vos courri", "vos mails", "no le conoce", "no lo conoce", "su correo", "sus correos", "sus mensajes",
-    "non ti conosce", "non la conosce", "tua posta", "vostra posta", "suoi messaggi", "nao o conhece", "seu correio", "seus emails",
-    "kent u niet", "uw mail", "uw bericht", "kanner inte dig", "er post", "din post", "jeres post", "kjenner deg", "cie nie zna",
-    "pana nie zna", "panstwa poczt", "panstwa wiadom", "twojej poczt", "vas nezna", "vasi postu", "вас не зна", "вашей почт",
-    "ваших пис", "вашу почт", "ваше письмо", "вашої пошт", "siz taniy", "sizden", "sizi tanim", "あなたからの", "您发", "你的邮", "您的邮", "您的郵",
-    "귀하의 메",
-    "受信を拒否", "you are on it", "muted", "you were blocked", "vous a mis", "sie ausgeschlossen", "sie gesperrt", "sie blockiert",
+    "tej sieci", "aginiz", "네트워크", "ネットワーク", "de este dominio", "de esta red", "da questo dominio", "da questa rete", "deste dominio",
+    "desta rede", "de ce domaine", "von dieser", "von ihre", "van dit domein", "van dit adres", "van deze", "z tej domeny", "из вашей",
+    "с вашего", "с этого домена", "z teto domeny", "z vasi", "fran denna", "fran er", "gelen posta", "gelen ileti", "gelen e posta",
+    "에서 보낸", "からのメール", "来自该", "来自您", "来自此", "provider di", "saglayiciniz", "プロバイダ", "blocked you", "vous a bloqu", "ti ha blocc", "вас в ",
+    "あなたを", "zablokowal cie", "know you", "you are not ", "of you ", "know who you", "knows you", "wish to receive", "wishes to receive",
+    "want to receive", "wants to receive", "want your", "wants your", "not want mail", "ask for your", "asked for your", "you on ignore",
+    "ignores you", "ignoring you", "approved you", "for you", "to you ", "no strangers", "strangers", "introduce", "from friends",
+    "friends only", "envelope null", "empty envelope", "null envelope", "null return", "empty return", "empty path", "kennt sie",
+    "kennt dich", "von ihnen", "ihre post", "ne vous conna", "vos messages", "vos courri", "vos mails", "no le conoce", "no lo conoce",
+    "su correo", "sus correos", "sus mensajes", "non ti conosce", "non la conosce", "tua posta", "vostra posta", "suoi messaggi",
+    "nao o conhece", "seu correio", "seus emails", "kent u niet", "uw mail", "uw bericht", "kanner inte dig", "er post", "din post",
+    "jeres post", "kjenner deg", "cie nie zna", "pana nie zna", "panstwa poczt", "panstwa wiadom", "twojej poczt", "vas nezna",
+    "vasi postu", "вас не зна", "вашей почт", "ваших пис", "вашу почт", "ваше письмо", "вашої пошт", "siz taniy", "sizden", "sizi tanim",
+    "あなたからの", "您发", "你的邮", "您的邮", "您的郵", "귀하의 메", "受信を拒否", "you are on it", "muted", "you were blocked", "vous a mis", "sie ausgeschlossen",
+    "sie gesperrt", "sie blockiert",
 ];
 
 /// Blocklists, spam, authentication, content, rules.
@@ -148,13 +135,13 @@ pub const POLICY: &[&str] = &[
     "not send to", "not write to", "no puede", "non puo", "non puoi", "nao pode", "ne pouvez", "n est pas admis",
     "darf nicht", "durfen nicht", "mag niet", "nie moze", "nie mozesz", "nie wolno", "niedozwol", "нельзя", "не может", "не можете",
     "обратн", "зворотн", "link ", "links ", "region", "this range", "lacks a", "missing a", "headers",
-    "standing", "untrust", "trusted", "nuisance", "source of", "acl ", "rule ", "rules ", "blackhole", "scor", "detected",
+    "standing", "untrust", "trusted", "approved", "nuisance", "source of", "acl ", "rule ", "rules ", "blackhole", "scor", "detected",
     "classified", "quarantine", "violat", "acceptable use", "guideline", "unsafe", "dangerous", "harmful", "abus", "attack",
     "dictionary", "harvest", "proxy", "botnet", "zombie", "hijack", "delist", "removal", "unblock", "appeal", "country",
     "identified as", "looks like", "considered", "eingestuft", "erkannt", "detectad", "rilevat", "detecte",
     "spam", "blacklist", "blocklist", "block list", "black list", "denylist", "deny list", "blocked", "blocking",
     "on a list", "on our list", "on the list", "dnsbl", "rbl ", "dns list",
-    "reputation", "abuse", "abusive", "unsolicited", "bulk", "junk", "phish", "virus", "malware", "infected", "worm", "trojan",
+    "reputation", "abuse", "abusive", "unsolicited", "scann", "bulk", "massen", "masiv", "massiv", "en masse", "masow", "массов", "toplu", "hromadn", "群发", "대량", "一括", "junk", "phish", "virus", "malware", "infected", "worm", "trojan",
     "dmarc", "dkim", "spf ", "domainkeys", "unauthenticated", "not authenticated", "authenticat", "auth required", "policy",
     "policies", "reverse", "rdns", "ptr ", "resource record", "hostname", "starttls", "tls ", "encrypt", "certificate",
     "not authorized", "not authorised", "unauthorized", "unauthorised", "not permitted", "not allowed", "permission", "prohibit",
@@ -207,7 +194,11 @@ pub const POLICY: &[&str] = &[
     // Encryption
     "verschlussel", "chiffr", "cifrad", "cifrat", "crittograf", "szyfr", "зашифр", "versleutel", "krypter", "sifrovan", "暗号", "加密",
     "암호화", "newsletter", "want bounces", "no bounces",
-    "not welcome", "unwelcome", "go away", "karma", "mailings", "not subscribed", "colleagues", "replies only", "automated",
+    // What the sender may not do
+    "berechtig", "befugnis", "permiso", "permissao", "permesso", "toegang", "toestemming", "tillstand", "tilladelse", "tillatelse", "uprawn",
+    "opravnen", "yetki", "jogosult", "права ", "прав ", "権限", "权限", "權限", "권한",
+    "extern", "outside", "exterior", "exterieur", "abroad", "внешн", "зовнішн", "社外", "外部", "외부", "zewnetrzn", "nur intern",
+    "desider", "desej", "no dese", "жела", "望ん", "不愿", "不願", "zycz", "istemiy", "not welcome", "unwelcome", "go away", "karma", "mailings", "not subscribed", "colleagues", "replies only", "automated",
     "automatic mail", "password", "fqdn", "valid date", "personal list", "personal block", "autonomous", "asn ", "cloud", "hosting",
     "datacenter", "data center", "data centre", "vps ", "consumer line", "ipv4", "ipv6", "delivery reports", "dsn ", "dsns ",
     "plaintext", "cleartext", "plain text", "secure channel", "insecure", "cipher", "geo ", "geograph", "foreign", "offensive", "obscen",
@@ -227,7 +218,7 @@ pub const POLICY: &[&str] = &[
 /// Some limit that is not named.
 #[rustfmt::skip]
 pub const LIMIT: &[&str] = &[
-    "limit", "too ", "over its", "maximum", "max ", "threshold", "limiet", "grens", "grenze", "предел", "лимит", "ліміт", "上限",
+    "limit", "more than ", "too ", "over its", "maximum", "max ", "threshold", "limiet", "grens", "grenze", "предел", "лимит", "ліміт", "上限",
     "限制", "制限", "제한",
     "exceed", "over limit", "over the limit", "limit reached", "limit has been", "limit was", "excedid", "exced", "supera", "esced",
     "depass", "uberschritten", "uberschreit", "overschreden", "overskred", "overskrid", "przekrocz", "prekroc", "tullep", "depasit",
@@ -240,7 +231,7 @@ pub const LIMIT: &[&str] = &[
 #[rustfmt::skip]
 pub const LATER: &[&str] = &[
     "verification problem", "verification error", "being moved", "being migrated", "local problem", "later", "temporar", "temporair", "temporan", "busy", "come back", "again in", "at this time", "maintenance", "overload",
-    "deferred", "momentarily",
+    "deferr", "seconds ", "mins ", "min ", "moment",
     "mas tarde", "mais tarde", "piu tardi", "plus tard", "spater", "vorubergehend", "zeitweise", "tijdelijk", "senare", "senere",
     "tilfalligt", "midlertidig", "pozniej", "tymczasow", "pozdeji", "docasn", "kesobb", "atmeneti", "mai tarziu", "daha sonra",
     "gecici", "myohemmin", "tilapais", "позже", "позднее", "временно", "тимчасов", "пізніше", "προσωριν", "αργοτερα",
@@ -271,7 +262,7 @@ pub const LATER: &[&str] = &[
     "imorgon", "zitra", "明日", "明天", "내일", "hoy ", "oggi ", "aujourd", "heute", "vandaag", "dzis", "сегодня", "bugun", "dnes", "本日",
     "今日", "오늘", "datenbank", "databas", "databaze", "base de datos", "base de donnees", "banco de dados", "baza danych",
     "bazy danych", "базы данн", "база данн", "veri taban", "データベース", "数据库", "데이터베이스", "pflege", "chwilow", "su anda", "just nu",
-    "for tillfallet", "at the moment", "後ほど",
+    "for tillfallet", "後ほど",
     // Load
     "an hour", "hours ",
     "congest", "hoher last", "hohe last", "belast", "нагрузк", "навантажен", "asiri yuk", "yuksek yuk", "zatez", "zatiz", "obciaz",

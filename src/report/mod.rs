@@ -1,9 +1,11 @@
 //! What MTAs report about a message: DSN fields (RFC 3464), status codes, and the addresses that their prose names.
 
+pub mod absence;
 pub mod dsn;
 pub mod failure;
 pub mod letters;
 pub mod living_words;
+pub mod meaning;
 pub mod prose;
 pub mod returned_header;
 pub mod returned_message;

@@ -101,25 +101,16 @@ pub const FORBIDDEN: &[&str] = &[
 ];
 
 /// Words that tell of a fault, of what is asked on the way: a directory, a database.
+#[rustfmt::skip]
 pub const FAULT: &[&str] = &[
-    "error",
-    "fail",
-    "down ",
-    "trouble",
-    "problem",
-    "unavail",
-    "not available",
-    "unreach",
-    "time",
-    "server",
-    "bind",
-    "connect",
-    "busy",
-    "lookup",
-    "quer",
-    "not respond",
-    "not answer",
-    "not reach",
+    "error", "fail", "down ", "trouble", "problem", "unavail", "not available", "unreach", "time", "server", "bind", "connect", "busy",
+    "lookup", "quer", "not respond", "not answer", "not reach",
+];
+
+/// Words for a rule about whoever sends, whatever else is said.
+#[rustfmt::skip]
+pub const RULE: &[&str] = &[
+    "open relay", "polic", "rule ", "reputation", "spam", "blacklist", "blocklist", "blocked", "authenticat",
 ];
 
 /// Words for what is blocked; of whom, another word tells.
@@ -127,6 +118,16 @@ pub const FAULT: &[&str] = &[
 pub const BLOCKED: &[&str] = &[
     "blocked", "locked", "bloquead", "bloque ", "bloquee ", "bloccat", "gesperrt", "blockiert", "geblokkeerd", "zablokowan",
     "zablokovan", "blocat", "blokirovan", "заблокир", "заблоков", "被封", "被锁", "冻结",
+];
+
+/// Words for an account that ended, whatever the reason: `account was closed for abuse`.
+pub const ENDED: &[&str] = &[
+    "was closed ",
+    "been closed ",
+    "terminat",
+    "deleted",
+    "deactivat",
+    "disabled",
 ];
 
 /// Words for a mailbox, as what is blocked.
@@ -172,101 +173,50 @@ const EXPIRED: &[&str] = &[
     "поврежд", "пошкодж", "serult", "hasarli", "vioitt", "skadad", "skadet", "beskadig", "odelagt", "破損", "損傷", "损坏", "損壞", "손상",
 ];
 
+/// Words for an address that is not there, beside the pairs of words in `absence`.
 #[rustfmt::skip]
-const MISSING: &[&str] = &[
-    "niemand", "nessuno", "nadie", "nikt ", "nikdo", "никто", "kimse", "not a subscriber", "frozen", "not reside", "не прожива", "not handled", "not in use", "in gebruik", "no es correct", "errat", "erronee", "errone ", "personne ",
-    "отсутств", "відсутн", "nincs", "not correct", "no more in use", "nicht bedient", "no route to recipient", "has left us",
-    "unknown", "no such", "not exist", "nonexist", "non exist", "no exist", "inexist", "not found",
-    "not be found", "cannot be found", "not find", "unable to find", "able to find", "not able to find", "not known",
-    "not a known", "not recogni", "unrecogni", "not valid", "not a valid",
-    "no valid", "is no address", "invalid", "nobody", "no one by", "no mailbox by", "no mailbox for",
-    "no mailbox here", "no mailbox with", "no mailbox found", "no mailbox named", "no mailbox called", "no mailbox of", "no mailbox exist",
-    "no mailbox in ", "no mailbox at ", "no mailbox on ", "no mailbox match", "no mailbox under", "no mailbox that", "no mail box", "no user", "no account",
-    "no recipient", "no person", "no inbox", "there is no", "not listed", "not local", "not a local", "non local",
-    "not have a", "not have an", "has no mailbox", "not our customer", "not a customer", "not here", "not on this",
-    "not in our", "not in my", "not in the directory", "may not exist", "typo", "misspell", "spelling", "bad recipient",
-    "bad address", "bad destination", "bad mailbox", "bad user", "badrcptto", "illegal alias", "illegal recipient",
-    "illegal address", "illegal user", "unrout", "undeliverable to", "undeliverable address", "not deliverable", "not registered",
-    "not hosted", "not host ", "not defined", "does not match any", "final delivery userid", "final email delivery", "name or service",
-    "verification failed", "recipient lookup", "could not be resolved", "not be resolved", "null recipient",
+pub const MISSING: &[&str] = &[
+    "niemand", "nessuno", "nadie", "nikt ", "nikdo", "никто", "kimse", "frozen", "not reside", "не прожива", "not handled", "in gebruik",
+    "no es correct", "errat", "erronee", "errone ", "personne ", "отсутств", "відсутн", "nincs", "not correct", "nicht bedient",
+    "no route to recipient", "has left us", "unknown", "nonexist", "inexist", "unable to find", "able to find", "unrecogni", "invalid",
+    "nobody", "no one ", "there is no", "not local", "not a local", "non local", "not have a", "not have an", "not here", "not on this",
+    "not in our", "not in my", "not in the directory", "typo", "misspell", "spelling", "bad recipient", "bad address", "bad destination",
+    "bad mailbox", "bad user", "badrcptto", "illegal alias", "illegal recipient", "illegal address", "illegal user", "unrout",
+    "undeliverable to", "undeliverable address", "not deliverable", "not host ", "final delivery userid", "final email delivery",
+    "name or service", "verification failed", "recipient lookup", "could not be resolved", "not be resolved", "null recipient",
     // Spanish, Portuguese, Catalan, Italian, French, Romanian
-    "desconocid", "no encontrad", "no se encontr", "no se encuentra", "no hay ", "incorrect", "no registrad",
-    "desconhecid", "nao exist", "nao encontrad", "nao localizad", "nao cadastrad", "desconegut", "no existeix", "sconosciut",
-    "non esist", "non trovat", "non valid", "inconnu", "existe pas", "introuvable", "pas trouv", "non trouv", "necunoscut",
-    "nu exist", "nu a fost gasit",
+    "desconocid", "no hay ", "incorrect", "desconhecid", "desconegut", "sconosciut", "inconnu", "existe pas", "introuvable", "necunoscut",
     // German, Dutch, Swedish, Norwegian, Danish, Finnish
-    "unbekannt", "existiert nicht", "nicht existi", "nicht gefunden", "nicht bekannt", "nicht vorhanden", "gibt es nicht", "ungultig",
-    "kein benutzer", "kein postfach", "kein empfanger", "keine mailbox", "kein solche", "keinen benutzer", "keine adresse",
-    "onbekend", "bestaat niet", "niet gevonden", "niet bekend", "ongeldig", "okand", "finns inte", "finns ej", "hittades inte",
-    "existerar inte", "ogiltig", "ukendt", "findes ikke", "ikke fundet", "ugyldig", "ukjent", "finnes ikke", "eksisterer ikke",
-    "ikke funnet", "tuntemat", "ei ole olemassa", "ei loydy", "ei loytynyt", "virheellinen",
+    "unbekannt", "ungultig", "kein solche", "onbekend", "ongeldig", "okand", "hittades inte", "existerar inte", "ogiltig", "ukendt",
+    "ugyldig", "ukjent", "eksisterer ikke", "tuntemat", "virheellinen",
     // Polish, Czech, Slovak, Croatian, Slovene, Hungarian, Turkish, Indonesian, Vietnamese, Esperanto
-    "nieznan", "nie istniej", "nieistniej", "nie ma takie", "nie ma uzytk", "nie znalez", "nieprawidlow", "brak uzytk", "brak takie",
-    "neznam", "neexist", "nenalezen", "nebyl nalezen", "neplatn", "nenajden", "nepoznat", "ne postoji", "neznan", "ne obstaja",
-    "ismeretlen", "nem letez", "nem talal", "ervenytelen", "bilinmeyen", "bulunama", "mevcut degil", "gecersiz", "boyle bir",
-    "kullanici yok", "tidak ditemukan", "tidak ada", "tidak dikenal", "khong tồn tại", "khong tim", "nekonat", "ne ekzist",
+    "nieznan", "nieistniej", "nie ma takie", "nie ma uzytk", "nieprawidlow", "brak takie", "neznam", "neexist", "nenalezen", "neplatn",
+    "nenajden", "nepoznat", "ne postoji", "neznan", "ne obstaja", "ismeretlen", "ervenytelen", "bilinmeyen", "bulunama", "mevcut degil",
+    "gecersiz", "boyle bir", "tidak ada", "khong tồn tại", "khong tim", "nekonat", "ne ekzist",
     // Russian, Ukrainian, Bulgarian, Serbian, Greek
-    "неизвест", "не найден", "не существ", "несуществ", "нет таког", "нет пользоват", "такого пользователя", "неверн", "невідом",
-    "не існу", "не знайден", "непознат", "не съществ", "не е намерен", "не постоји", "αγνωστ", "δεν υπαρχει", "δεν βρεθηκε",
+    "неизвест", "несуществ", "нет таког", "такого пользователя", "неверн", "невідом", "не існу", "непознат", "не е намерен", "не постоји",
+    "αγνωστ", "δεν βρεθηκε",
     // Hebrew, Arabic, Persian, Chinese, Japanese, Korean, Thai
-    "לא קיים", "אינו קיים", "לא נמצא", "לא מוכר", "غير موجود", "غير معروف", "لا يوجد", "وجود ندارد", "不存在", "无此", "無此",
-    "没有此", "没有这", "查无", "查無", "找不到", "未找到", "无效", "無效", "未知", "不正确", "不正確", "存在し", "見つか", "不明",
-    "該当", "ありません", "존재하지", "없는 ", "이 없습니다", "가 없습니다", "은 없습니다", "는 없습니다", "알 수 없", "찾을 수 없", "ไมพบ", "ไมมี",
+    "לא קיים", "אינו קיים", "לא נמצא", "לא מוכר", "غير موجود", "غير معروف", "لا يوجد", "وجود ندارد", "不存在", "无此", "無此", "没有此", "没有这", "查无",
+    "查無", "找不到", "未找到", "无效", "無效", "未知", "不正确", "不正確", "存在し", "見つか", "不明", "該当", "ありません", "존재하지", "알 수 없", "찾을 수 없", "ไมพบ", "ไมมี",
     "that name", "this name", "such name", "that login", "called that", "never heard", "who is that", "who is this", "not one of ours",
-    "none of ours", "i do not know", "we do not know", "wrong address", "wrong recipient", "wrong mailbox", "wrong user",
-    "points nowhere", "nowhere", "expanded to nothing", "unassigned", "not assigned", "unprovisioned", "not provisioned", "on file",
-    "account holder called", "never existed", "con questo nome", "a ce nom", "de ce nom", "con ese nombre", "com esse nome",
-    "com este nome", "dieses namens", "diesem namen", "таким имен", "o tej nazwie", "takiej nazwie", "det namnet", "det navn",
-    "dette navn", "die naam", "deze naam", "bu isimde", "bu adla", "tohoto jmena", "timto jmenem", "acest nume", "ilyen nev",
-    "keine solche", "hier nicht eingerichtet", "hier nicht regist", "gibt es hier nicht", "falsche adresse", "aucun utilis",
-    "aucun compte", "aucune boite", "aucune adresse", "aucun destinat", "attribue", "nessuna casella", "nessun utente",
-    "nessun indirizzo", "inesistent", "no tenemos", "no existe", "nao ha ", "nao temos", "nenhum usuario", "nenhuma conta",
-    "geen gebruiker", "geen mailbox", "geen postbus", "geen adres", "ingen brevlada", "ingen sadan", "ingen slik", "ingen bruker",
-    "ingen bruger", "ingen mottag", "ingen postkasse", "nie mamy", "brak skrzynk", "brak adres", "brak odbiorc", "zde neni",
-    "takovy uziv", "takova schran", "нет ящика", "нет адрес", "у нас нет", "такого адреса", "такой адрес", "такого ящика",
-    "не зарегистр", "не зареєстр", "такої скринь", "такого користув", "няма такъв", "няма такава", "не е регистр", "kutusu yok",
-    "hesap yok", "adres yok", "taninm", "yanlis adres", "nav atrast", "nepastav", "nerast", "neegzist", "ei leitud", "ei eksist",
-    "tidak terdaftar", "tapilmad", "没有该", "沒有該", "地址有误", "地址有誤", "无该", "未注册", "未註冊", "ございません", "登録されて", "未登録", "등록되지", "등록 되지", "그런 사용자",
-    "non conosco", "nie znam", "nie znamy", "kenne ich nicht", "kennen wir nicht", "ne connais", "no conozco", "no conocemos",
-    "nao conhec", "nao consta", "no consta", "ken ik niet", "misspelt", "not match", "no match", "not created", "has no home",
-    "ported out",
+    "none of our", "none of them", "wrong address", "wrong recipient", "wrong mailbox", "wrong user", "points nowhere", "nowhere",
+    "expanded to nothing", "unassigned", "unprovisioned", "on file", "account holder called", "con questo nome", "a ce nom", "de ce nom",
+    "con ese nombre", "com esse nome", "com este nome", "dieses namens", "diesem namen", "таким имен", "o tej nazwie", "takiej nazwie",
+    "det namnet", "det navn", "dette navn", "die naam", "deze naam", "bu isimde", "bu adla", "tohoto jmena", "timto jmenem", "acest nume",
+    "ilyen nev", "keine solche", "falsche adresse", "attribue", "inesistent", "no tenemos", "nao ha ", "nao temos", "ingen sadan",
+    "ingen slik", "nie mamy", "zde neni", "takovy uziv", "takova schran", "у нас нет", "такого адреса", "такой адрес", "такого ящика",
+    "такої скринь", "такого користув", "няма такъв", "няма такава", "не е регистр", "taninm", "yanlis adres", "nav atrast", "nepastav",
+    "nerast", "neegzist", "ei eksist", "tapilmad", "没有该", "沒有該", "地址有误", "地址有誤", "无该", "未注册", "未註冊", "ございません", "登録されて", "未登録", "등록되지",
+    "등록 되지", "그런 사용자", "kenne ich nicht", "no conozco", "ken ik niet", "misspelt", "has no home", "ported out",
 ];
 
 /// Words for what takes mail, as what is unavailable; where a mailbox is meant, it is named.
+#[rustfmt::skip]
 pub const SERVICE: &[&str] = &[
-    "server",
-    "service",
-    "smtp",
-    "esmtp",
-    "lmtp",
-    "host ",
-    "system",
-    "gateway",
-    "servic",
-    "serviz",
-    "serveur",
-    "servidor",
-    "dienst",
-    "serwis",
-    "serwer",
-    "sluzb",
-    "tjanst",
-    "sistem",
-    "hizmet",
-    "sunucu",
-    "сервис",
-    "сервер",
-    "служб",
-    "система",
-    "サーバ",
-    "サービス",
-    "服务",
-    "服務",
-    "系统",
-    "系統",
-    "서버",
-    "서비스",
-    "시스템",
+    "server", "service", "smtp", "esmtp", "lmtp", "host ", "system", "gateway", "servic", "serviz", "serveur", "servidor", "dienst",
+    "serwis", "serwer", "sluzb", "tjanst", "sistem", "hizmet", "sunucu", "сервис", "сервер", "служб", "система", "サーバ", "サービス", "服务", "服務",
+    "系统", "系統", "서버", "서비스", "시스템",
 ];
 
 /// Words that tell nothing of what is away.
@@ -276,39 +226,38 @@ pub const UNAVAILABLE: &[&str] = &[
     "niedostepn", "nedostupn", "недоступ", "otillganglig", "kullanilamiyor", "利用でき", "不可用", "사용할 수 없",
 ];
 
+/// Words for an address that was there.
 #[rustfmt::skip]
-const CLOSED: &[&str] = &[
+pub const CLOSED: &[&str] = &[
     // People who left, and what is no longer.
-    "employee", "departed", "graduated", "passed away", "deceased", "empleado", "ya no ", "fallec", "dipendente", "non piu", "non e piu", "piu parte", "deced",
-    "n est plus", "n existe plus", "mitarbeiter", "ausgeschieden", "verstorben", "medewerker", "uit dienst", "vertrokken", "pracownik",
-    "juz nie", "nie jest juz", "nao e mais", "nao faz mais", "funcionari", "trabalha ", "сотрудник", "уволен", "больше не", "artik",
-    "ayrildi", "zamestnan", "odesel", "jiz ne", "uz ne", "slutat", "inte langre", "退職", "离职", "離職", "不再", "퇴사", "더 이상",
-    "disabled", "deactivat", "inactiv", "not active", "not an active", "suspended", "suspension", "terminat", "closed",
-    "discontinu", "given up", "abandon", "cancel", "deleted", "removed", "retired", "left the", "has left", "no longer", "moved",
-    "expired", "expirad", "expire ", "dormant", "unavailable", "not available", "recipient address rejected",
-    "recipient rejected", "recipient refused", "recipient denied", "recipient not accepted", "address rejected", "address refused",
-    "address not accepted", "user rejected", "user denied", "mailbox denied", "mailbox rejected", "not accepting messages",
-    "not accepting mail",
-    "desactivad", "deshabilitad", "inhabilitad", "suspendid", "cerrad", "cancelad", "eliminad", "dado de baja", "dada de baja",
-    "no disponible", "desativad", "suspens", "encerrad", "excluid", "nao disponivel", "indispon", "disabilitat", "disattivat",
-    "sospes", "chius", "cessat", "non disponibile", "non attiv", "desactiv", "suspendu", "ferme ", "fermee ", "cloture", "resilie",
-    "supprime", "deaktiv", "stillgelegt", "geschlossen", "geloscht", "nicht mehr", "gekundigt", "abgeschaltet", "nicht verfugbar",
-    "nicht aktiv", "gedeactiv", "opgeheven", "uitgeschakeld", "niet meer", "inaktiv", "avstang", "avslutat", "lukket", "nedlagt",
-    "stengt", "suljettu", "nieaktywn", "wylaczon", "zamkniet", "usuniet", "niedostepn", "zrusen", "zakazan ucet", "nedostupn",
-    "megszunt", "letilt", "nem elerheto", "dezactivat", "inchis", "devre disi", "kapatil", "askiya", "dinonaktifkan",
-    "отключен", "удален", "неактив", "закрыт", "деактив", "недоступ", "вимкнен", "видален", "απενεργοποι", "停用", "禁用", "注销",
-    "註銷", "已删除", "关闭", "關閉", "停止", "無効", "退会", "解約", "削除", "使われて", "휴면", "정지", "탈퇴", "해지", "מושבת",
-    "معطل",
-    "gone ", "vanished", "erased", "wiped", "purged", "obsolete", "decommission", "defunct", "dissolved", "ceased", "withdrawn",
-    "dropped", "archived", "dead ", "turned off", "switched off", "left this", "left our", "works elsewhere", "laid off", "resigned",
-    "graduat", "handled here any", "unsubscribed", "shut down", "entfernt", "erloschen", "aufgelost", "abgemeldet", "weggezogen",
-    "verzogen", "verwijderd", "afgesloten", "beeindigd", "clos ", "radie", "supprim", "desinscri", "borrad", "extint", "apagad",
-    "removid", "desligad", "rimoss", "cancellat", "dismess", "non lavora", "upphort", "borttag", "raderad", "raderat", "avregistr",
-    "slettet", "fjernet", "opphort", "ophort", "udgaet", "poistettu", "lakkaut", "skasowan", "zlikwidow", "nie pracuje", "smazan",
-    "vymazan", "odstranen", "ликвидир", "выключен", "изтрит", "обрисан", "obrisan", "ukinut", "ukinjen", "izbrisan", "sters ",
-    "desfiint", "torolt", "silin", "pasif", "διαγραφ", "καταργ", "נמחק", "הוסר", "حذف", "محذوف", "ملغى", "删除", "刪除", "废弃", "廢棄", "作废",
-    "作廢", "廃止", "ご利用いただけません", "ご利用になれません", "使用されて", "삭제", "폐쇄", "사용 중지", "사용중지", "dihapus", "dzest", "istrint", "kustutat",
-    "vervallen", "lapsed",
+    "employee", "departed", "graduated", "passed away", "deceased", "empleado", "ya no ", "fallec", "dipendente", "non piu", "non e piu",
+    "piu parte", "deced", "n est plus", "n existe plus", "mitarbeiter", "ausgeschieden", "verstorben", "medewerker", "uit dienst",
+    "vertrokken", "pracownik", "juz nie", "nie jest juz", "nao e mais", "nao faz mais", "funcionari", "trabalha ", "сотрудник", "уволен",
+    "больше не", "artik", "ayrildi", "zamestnan", "odesel", "jiz ne", "uz ne", "slutat", "inte langre", "退職", "离职", "離職", "不再", "퇴사",
+    "더 이상", "disabled", "deactivat", "inactiv", "not active", "not an active", "suspended", "suspension", "terminat", "closed",
+    "discontinu", "given up", "abandon", "cancel", "deleted", "removed", "retired", "left the", "has left", "no longer", "moved", "expired",
+    "expirad", "expire ", "dormant", "unavailable", "not available", "recipient address rejected", "recipient rejected",
+    "recipient refused", "recipient denied", "recipient not accepted", "address rejected", "address refused", "address not accepted",
+    "user rejected", "user denied", "mailbox denied", "mailbox rejected", "not accepting messages", "not accepting mail", "desactivad",
+    "deshabilitad", "inhabilitad", "suspendid", "cerrad", "cancelad", "eliminad", "de baja", "no disponible", "desativad", "suspens",
+    "encerrad", "excluid", "nao disponivel", "indispon", "disabilitat", "disattivat", "sospes", "chius", "cessat", "non disponibile",
+    "non attiv", "desactiv", "suspendu", "ferme ", "fermee ", "cloture", "resilie", "supprime", "deaktiv", "stillgelegt", "geschlossen",
+    "geloscht", "nicht mehr", "gekundigt", "abgeschaltet", "nicht verfugbar", "nicht aktiv", "gedeactiv", "opgeheven", "uitgeschakeld",
+    "niet meer", "inaktiv", "avstang", "avslutat", "lukket", "nedlagt", "stengt", "suljettu", "nieaktywn", "wylaczon", "zamkniet",
+    "usuniet", "niedostepn", "zrusen", "zakazan ucet", "nedostupn", "megszunt", "letilt", "nem elerheto", "dezactivat", "inchis",
+    "devre disi", "kapatil", "askiya", "dinonaktifkan", "отключен", "удален", "неактив", "закрыт", "деактив", "недоступ", "вимкнен",
+    "видален", "απενεργοποι", "停用", "禁用", "注销", "註銷", "已删除", "关闭", "關閉", "停止", "無効", "退会", "解約", "削除", "使われて", "휴면", "정지", "탈퇴", "해지",
+    "מושבת", "معطل", "gone ", "vanished", "erased", "wiped", "purged", "obsolete", "decommission", "defunct", "dissolved", "ceased",
+    "withdrawn", "dropped", "archived", "dead ", "turned off", "switched off", "left this", "left our", "works elsewhere", "laid off",
+    "resigned", "graduat", "handled here any", "unsubscribed", "shut down", "entfernt", "erloschen", "aufgelost", "abgemeldet",
+    "weggezogen", "verzogen", "verwijderd", "afgesloten", "beeindigd", "clos ", "radie", "supprim", "desinscri", "borrad", "extint",
+    "apagad", "removid", "desligad", "rimoss", "cancellat", "dismess", "non lavora", "upphort", "borttag", "raderad", "raderat",
+    "avregistr", "slettet", "fjernet", "opphort", "ophort", "udgaet", "poistettu", "lakkaut", "skasowan", "zlikwidow", "nie pracuje",
+    "smazan", "vymazan", "odstranen", "ликвидир", "выключен", "изтрит", "обрисан", "obrisan", "ukinut", "ukinjen", "izbrisan", "sters ",
+    "desfiint", "torolt", "silin", "pasif", "διαγραφ", "καταργ", "נמחק", "הוסר", "حذف", "محذوف", "ملغى", "删除", "刪除", "废弃", "廢棄", "作废", "作廢",
+    "廃止", "ご利用いただけません", "ご利用になれません", "使用されて", "삭제", "폐쇄", "사용 중지", "사용중지", "dihapus", "dzest", "istrint", "kustutat", "vervallen", "lapsed",
+    "non presente", "taken away", "is no more ", "any longer", "out of use", "deprovision", "dejo de ", "c e piu ", "unlisted", "غير مسجل",
+    "پیدا نشد", "地址错误", "地址錯誤", "с ошибкой",
 ];
 
 /// Words for a message, as what is refused.
@@ -317,6 +266,25 @@ pub const MESSAGE: &[&str] = &[
     "message", "mensaje", "mensagem", "messagg", "nachricht", "bericht", "meddeland", "melding", "wiadomosc", "zprav", "sprav",
     "uzenet", "mesaj", "viesti", "mail ", "correo ", "сообщени", "письмо", "повідомлення", "μηνυμα", "邮件", "郵件", "信件", "メッセージ",
     "メール", "메시지", "메일", "הודעה", "رسالة",
+];
+
+/// Those of them that people say for an address as well: `este correo no existe`.
+pub const MAIL: &[&str] = &["mail ", "correo ", "メール", "메일"];
+
+/// Words for a piece of a message or of a session, as what is invalid or closed.
+#[rustfmt::skip]
+pub const PIECE: &[&str] = &[
+    "header", "format", "syntax", "command", "argument", "parameter", "line ", "body ", "date ", "character", "charset", "encoding", "data ",
+    "session", "connection", "transaction", "sequence", "certificate", "request ", "greeting ", "key ", "client ", "relay ", "route ", "conexion", "connexion", "verbindung", "соединен",
+];
+
+/// Words for what a mailbox is kept in on a disk.
+pub const FILE: &[&str] = &["file ", "index ", "lock ", "lockfile", "maildir "];
+
+/// Words for a domain, as what is unknown or closed.
+#[rustfmt::skip]
+pub const DOMAIN: &[&str] = &[
+    "domain", "domini", "domen", "domein", "doman", "alan ad", "домен", "域名", "ドメイン", "도메인", "host ", "hosts ", "site ", "server",
 ];
 
 /// Words for an account whose time is over, behind those for an account.
@@ -343,17 +311,16 @@ pub const REFUSED: &[&str] = &[
 /// Words for a person or a mailbox: what a reply is about that says no more.
 #[rustfmt::skip]
 pub const PERSON: &[&str] = &[
-    "mailadres", "emailadres", "rcpt ",
-    "user", "recipient", "mailbox", "mail box", "account", "address", "alias", "inbox", "customer", "person", "usuari", "destinatari",
-    "buzon", "casilla", "cuenta", "direccion", "caixa", "conta ", "endereco", "bustia", "utente", "casella", "indirizzo", "utilisateur",
-    "destinataire", "boite", "compte", "adres", "benutzer", "empfanger", "postfach", "konto", "nutzer", "gebruiker", "ontvanger",
-    "postbus", "mottagar", "anvandar", "brevlada", "modtager", "bruger", "mottaker", "bruker", "postkasse", "vastaanottaj",
-    "kayttaj", "uzytkownik", "odbiorc", "skrzynk", "uzivatel", "prijemc", "schrank", "cimzett", "felhasznal", "postafiok",
-    "destinatar", "utilizator", "casut", "kullanici", "alici", "posta kutusu", "pengguna", "penerima", "người dung", "người nhận",
-    "hộp thư", "получател", "пользовател", "ящик", "адрес", "користувач", "одержувач", "отримувач", "скринь", "потребител",
-    "παραληπτ", "χρηστ", "γραμματοκιβωτι", "用户", "用戶", "收件人", "收信人", "邮箱", "郵箱", "信箱", "帐号", "账号", "账户", "地址",
-    "ユーザ", "宛先", "受信者", "アドレス", "アカウント", "사용자", "수신", "사서함", "계정", "주소", "משתמש", "נמען", "תיבת", "مستخدم", "مستلم",
-    "المستلم", "صندوق", "کاربر",
+    "mailadres", "emailadres", "rcpt ", "subscriber", "maildrop", "mail drop ", "mailbag", "addressee", "adressat", "geadresseerde",
+    "correspondant", "hesap", "hesab", "абонент", "편지함", "아이디", "利用者", "user", "recip ", "recipient", "mailbox", "mail box", "account", "address", "alias", "inbox", "customer",
+    "person", "usuari", "destinatari", "buzon", "casilla", "cuenta", "direccion", "caixa", "conta ", "endereco", "bustia", "utente",
+    "casella", "indirizzo", "utilisateur", "destinataire", "boite", "compte", "adres", "benutzer", "empfanger", "postfach", "konto",
+    "nutzer", "gebruiker", "ontvanger", "postbus", "mottagar", "anvandar", "brevlada", "modtager", "bruger", "mottaker", "bruker",
+    "postkasse", "vastaanottaj", "kayttaj", "uzytkownik", "odbiorc", "skrzynk", "uzivatel", "prijemc", "schrank", "cimzett", "felhasznal",
+    "postafiok", "destinatar", "utilizator", "casut", "kullanici", "alici", "posta kutusu", "pengguna", "penerima", "người dung",
+    "người nhận", "hộp thư", "получател", "пользовател", "ящик", "адрес", "користувач", "одержувач", "отримувач", "скринь", "потребител",
+    "παραληπτ", "χρηστ", "γραμματοκιβωτι", "用户", "用戶", "收件人", "收信人", "邮箱", "郵箱", "信箱", "帐号", "账号", "账户", "地址", "ユーザ", "宛先", "受信者", "アドレス",
+    "アカウント", "사용자", "수신", "사서함", "계정", "주소", "משתמש", "נמען", "תיבת", "مستخدم", "مستلم", "المستلم", "صندوق", "کاربر",
 ];
 
 /// Words for whoever sends, or for a piece of the message, as what a refusal is about that says no more:
@@ -361,10 +328,39 @@ pub const PERSON: &[&str] = &[
 #[rustfmt::skip]
 pub const SENDING: &[&str] = &[
     "you ", "your ", "yours ", "subject ", "subjects ", "ihr ", "ihre ", "ihrem ", "ihren ", "ihrer ", "ihnen ", "votre ", "vos ", "vous ", "usted ", "sus ",
-    "vostro ", "vostra ", "vostri ", "seu ", "sua ", "seus ", "voce ", "uw ", "jouw ", "deres ", "twoj ", "twoja ", "twoje ", "panstwa ",
+    "vostro ", "vostra ", "vostri ", "seu ", "sua ", "seus ", "suas ", "suoi ", "da lei ", "voce ", "uw ", "jouw ", "deres ", "twoj ", "twoja ", "twoje ", "panstwa ",
     "vase ", "vasi ", "vam ", "teidan ", "sinun ", "ваш ", "ваша ", "ваше ", "ваши ", "вашего ", "вашей ", "вам ", "вас ",
     "sizin ", "sizden ", "您", "你", "あなた", "貴", "귀하", "당신", "betreff", "objet ", "asunto", "assunto", "oggetto", "onderwerp", "amne ", "emne ", "temat ",
     "predmet", "тема ", "темы ", "теме ", "件名", "主题", "主旨", "제목",
+];
+
+/// Words for where mail comes from, before a word for whom nobody knows: `von Unbekannten`.
+pub const FROM: &[&str] = &[
+    "from ", "von ", "da ", "de ", "des ", "d ", "от ", "від ", "od ", "van ", "fran ", "fra ",
+];
+
+/// Words for whom nobody knows.
+#[rustfmt::skip]
+pub const UNKNOWN: &[&str] = &[
+    "unknown", "unbekannt", "sconosciut", "desconocid", "desconhecid", "inconnu", "неизвест", "невідом", "nieznan", "neznam", "onbekend",
+    "okand", "ukendt", "ukjent", "stranger",
+];
+
+/// Words for what is the sender's, before a word for a host.
+#[rustfmt::skip]
+pub const OWN: &[&str] = &[
+    "your ", "votre ", "vos ", "tu ", "vostro ", "vostra ", "suo ", "seu ", "sua ", "ihr ", "ihre ", "ihrem ", "ihren ", "ihrer ", "uw ",
+    "er ", "ert ", "din ", "deres ", "jeres ", "twoj ", "twojego ", "twojej ", "panstwa ", "vas ", "vaseho ", "vasi ", "ваш ", "вашего ", "вашему ",
+    "вашей ", "вашого ", "вашої ", "您的", "你的", "あなたの", "貴社の", "귀하의 ",
+];
+
+/// Words for a host, its address or its network, as what is the sender's.
+#[rustfmt::skip]
+pub const HOST: &[&str] = &[
+    "domain", "domini", "domen", "domein", "doman", "домен", "域名", "ドメイン", "도메인", "host", "hote", "хост", "узл", "узел", "主机", "ip", "mta",
+    "server", "serveur", "servidor", "serwer", "сервер", "服务器", "邮件服务器", "サーバ", "서버", "mailserver", "machine", "network", "netz", "reseau",
+    "red ", "rede ", "rete ", "netwerk", "nat ", "net ", "nett", "siec", "siti", "сети", "мереж", "네트", "ネットワーク", "isp ", "provider", "provedor",
+    "proveedor", "fournisseur", "leverantor", "dostawc", "poskytovatel", "провайдер", "통신사", "运营商", "greeting", "почтовый",
 ];
 
 /// Names of blocklists, as they stand in a URL.

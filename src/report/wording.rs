@@ -1,15 +1,11 @@
-//! What a reply speaks about: the mailbox that is full, the rate, the sender, a blocklist, the address that is not
-//! there. Read from single words of many languages, not from whole phrases: every site writes its own.
+//! The words of a reply in one plain form, and where each stands. Single words of many languages are looked for, and
+//! pairs of them, not whole phrases: every site writes its own. `meaning` says what they mean.
 //!
 //! Names say nothing by what they are called: addresses, host names and URLs are kept apart from the words.
 
 use crate::report::letters::{has_split_umlaut, is_accent, is_mark, without_accent};
 use crate::report::living_words::UNITS;
-use crate::report::topic_words::TOPIC_WORDS;
-use crate::report::topics::{
-    ACCOUNT, BLOCKED, BLOCKLISTS, FAULT, FORBIDDEN, GIVEN_UP, LAPSED, MESSAGE, NEUTRAL, PERSON, REFUSED, RELAYING,
-    SENDING, SERVICE, TOPICS, Topic, UNAVAILABLE,
-};
+use crate::report::topics::NEUTRAL;
 
 /// As much of a reply as is read, in bytes. What a far side has to say stands at its beginning.
 const REPLY_BYTES: usize = 2 * 1024;
@@ -21,9 +17,9 @@ const NEAR: usize = 20;
 #[derive(Clone, Debug, Default)]
 pub struct Wording {
     /// Lower case, without accents, one blank around each word.
-    plain: String,
+    pub(super) plain: String,
     /// Addresses, host names and URLs, in lower case.
-    names: String,
+    pub(super) names: String,
     /// Where words begin in `plain`, by their first two bytes, in order: hundreds of words are looked for in one reply.
     starts: Vec<([u8; 2], usize)>,
     /// Which pairs of bytes these are, a bit for several: most words are not there, and need no search.
@@ -142,138 +138,21 @@ impl Wording {
         if !self.plain.ends_with(' ') {
             self.plain.push(' ');
         }
-    }
-
-    /// What it is about; the first of the topics in their order.
-    pub fn topic(&self) -> Topic {
-        let said = self.topics();
-        let has = |topic: Topic| {
-            said.iter()
-                .zip(TOPICS)
-                .any(|(said, (other, _))| *said && *other == topic)
-        };
-        let by_words = TOPICS.iter().map(|(topic, _)| *topic).find(|topic| match topic {
-            Topic::Blocked => self.has_near(ACCOUNT, BLOCKED) && !has(Topic::Later),
-            Topic::Expired => {
-                has(Topic::Expired) && !self.has_near(ACCOUNT, LAPSED)
-                    || self.lacks_service()
-                    || self.has_near(&["ldap"], FAULT)
-            }
-            Topic::Relay => has(Topic::Relay) || self.refuses_relaying() && !has(Topic::Later),
-            Topic::NoMail => {
-                has(Topic::NoMail)
-                    && !self.has(&["mail from", "email from", "messages from", "mail sent", "email sent"])
-            }
-            Topic::Full => has(Topic::Full) || self.has(UNITS) && self.has_person(),
-            Topic::Size => has(Topic::Size) || self.has(UNITS) && !self.has_person(),
-            Topic::Policy => has(Topic::Policy) || self.has(&["listed "]) && !self.has(&["not listed"]),
-            Topic::Client => {
-                has(Topic::Client)
-                    || self.names.split(' ').any(is_ip_address)
-                    || self.plain.split(' ').any(is_as_number)
-            }
-            Topic::Later => has(Topic::Later) || self.is_unsure(),
-            Topic::Closed => {
-                has(Topic::Closed)
-                    || self.has_near(ACCOUNT, LAPSED)
-                    || self.has_near(PERSON, REFUSED) && !self.refuses_message()
-            }
-            Topic::Refused => has(Topic::Refused) || self.refuses_message(),
-            Topic::Rate | Topic::Sender | Topic::Limit | Topic::Loop | Topic::Missing | Topic::Unsaid => has(*topic),
-        });
-        let topic = by_words.unwrap_or(Topic::Unsaid);
-        // Whoever gave a message up says after how long, and at what it failed last:
-        // `Message expired, TLS negotiation failed`.
-        if self.has_near(MESSAGE, GIVEN_UP) && topic != Topic::NoMail {
-            return Topic::Expired;
+        // No pair of words goes on behind the end of a sentence.
+        if word.len() > 1 && word.ends_with(['.', '!', '?', '。']) {
+            self.plain.extend(core::iter::repeat_n(' ', 2 * NEAR));
         }
-        // A reply that says why with nothing but the address of a blocklist's page.
-        let is_blocklist = || BLOCKLISTS.iter().any(|name| self.names.contains(name));
-        if topic >= Topic::Closed && is_blocklist() {
-            Topic::Policy
-        } else {
-            topic
-        }
-    }
-
-    /// Of which topics a word is there, in the order of `TOPICS`.
-    fn topics(&self) -> [bool; TOPICS.len()] {
-        let mut said = [false; TOPICS.len()];
-        for (at, number) in TOPIC_WORDS.find_all(&self.plain) {
-            let mut rest = number;
-            let topic = TOPICS
-                .iter()
-                .position(|(_, words)| match rest.checked_sub(words.len()) {
-                    Some(behind) => {
-                        rest = behind;
-                        false
-                    }
-                    None => true,
-                });
-            if let Some(said) = topic.and_then(|topic| said.get_mut(topic))
-                && (self.is_start(at) || self.is_anywhere(TOPIC_WORDS.phrase(number)))
-            {
-                *said = true;
-            }
-        }
-        said
     }
 
     /// Tells whether a word begins at byte `at`.
-    fn is_start(&self, at: usize) -> bool {
+    pub fn is_start(&self, at: usize) -> bool {
         let pair = self.plain.as_bytes().get(at..).and_then(<[u8]>::first_chunk::<2>);
         pair.is_some_and(|pair| self.starts.binary_search(&(*pair, at)).is_ok())
     }
 
     /// Tells whether `word` counts wherever it stands: it is of a script without blanks.
-    fn is_anywhere(&self, word: &str) -> bool {
+    pub fn is_anywhere(&self, word: &str) -> bool {
         word.chars().next().is_some_and(|c| c >= '\u{0590}') && !self.plain.is_ascii()
-    }
-
-    /// Tells whether it speaks of a person or a mailbox.
-    pub fn has_person(&self) -> bool {
-        self.has(PERSON)
-    }
-
-    /// Tells whether it speaks of whoever sends or of a piece of the message.
-    pub fn has_sending(&self) -> bool {
-        self.has(SENDING)
-    }
-
-    /// Tells whether it says that a message was refused, and not an address.
-    pub fn refuses_message(&self) -> bool {
-        self.has_near(MESSAGE, REFUSED) || self.has_near(REFUSED, MESSAGE)
-    }
-
-    /// Tells whether it refuses to hand mail on, and not by a rule about whoever sends: `open relay` is a word for a
-    /// host.
-    fn refuses_relaying(&self) -> bool {
-        (self.has_near(RELAYING, REFUSED) || self.has_near(RELAYING, FORBIDDEN))
-            && !self.has(&[
-                "open relay",
-                "polic",
-                "rule ",
-                "reputation",
-                "spam",
-                "blacklist",
-                "blocklist",
-            ])
-    }
-
-    /// Tells whether the host is unavailable, and not a mailbox there: `554 mx.c.test ESMTP not available`.
-    fn lacks_service(&self) -> bool {
-        self.has_near(SERVICE, UNAVAILABLE) && !self.has_person()
-    }
-
-    /// Tells whether it leaves open what the reason is. `550 Mailbox unavailable or access denied` is said of mailboxes
-    /// that get too much as well, and whoever cannot check a recipient does not know.
-    fn is_unsure(&self) -> bool {
-        self.has(UNAVAILABLE) && self.has_near(&["or "], REFUSED)
-            || (self.has_person() || self.names.contains('@'))
-                && self.has_near(
-                    &["not ", "cannot ", "unable "],
-                    &["verif", "check", "validat", "determin"],
-                )
     }
 
     /// Tells whether it names this address.
@@ -290,7 +169,8 @@ impl Wording {
             })
     }
 
-    fn has(&self, words: &[&str]) -> bool {
+    /// Tells whether one of `words` stands anywhere.
+    pub fn has(&self, words: &[&str]) -> bool {
         words
             .iter()
             .any(|word| self.may_have(word) && self.find(word).next().is_some())
@@ -307,12 +187,28 @@ impl Wording {
     }
 
     /// Tells whether one of `second` stands close behind one of `first`.
-    fn has_near(&self, first: &[&str], second: &[&str]) -> bool {
-        let near = |from: usize, at: usize| at >= from && at - from <= NEAR;
+    pub fn has_near(&self, first: &[&str], second: &[&str]) -> bool {
+        self.has_within(first, second, NEAR)
+    }
+
+    /// Tells whether one of `second` stands behind one of `first`, with at most `gap` bytes between them.
+    pub fn has_within(&self, first: &[&str], second: &[&str], gap: usize) -> bool {
+        let near = |from: usize, at: usize| at >= from && at - from <= gap;
         first.iter().filter(|one| self.may_have(one)).any(|one| {
             self.find(one).any(|start| {
                 let end = start + one.len();
                 second.iter().any(|other| self.find(other).any(|at| near(end, at)))
+            })
+        })
+    }
+
+    /// Tells whether one of `second` stands behind one of `first`, next to it or with one word between them.
+    pub fn has_before(&self, first: &[&str], second: &[&str]) -> bool {
+        let begins = |rest: &str| second.iter().any(|word| rest.starts_with(word));
+        first.iter().filter(|one| self.may_have(one)).any(|one| {
+            self.find(one).any(|at| {
+                let rest = self.plain.get(at + one.len()..).unwrap_or_default();
+                begins(rest) || rest.split_once(' ').is_some_and(|(_, rest)| begins(rest))
             })
         })
     }
@@ -363,103 +259,4 @@ fn is_name(word: &str) -> bool {
         && rest
             .iter()
             .all(|label| !label.is_empty() && !label.starts_with(|c: char| c.is_ascii_uppercase()))
-}
-
-/// Tells whether `name` is an IPv4 address, in brackets or not.
-fn is_ip_address(name: &str) -> bool {
-    let bare = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    bare.parse::<core::net::Ipv4Addr>().is_ok()
-}
-
-/// Tells whether `word` is the number of a network, `as64500`.
-fn is_as_number(word: &str) -> bool {
-    let digits = word.strip_prefix("as").unwrap_or_default();
-    digits.len() >= 3 && digits.bytes().all(|b| b.is_ascii_digit())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{
-        ACCOUNT, BLOCKED, FAULT, FORBIDDEN, GIVEN_UP, LAPSED, MESSAGE, PERSON, REFUSED, RELAYING, SENDING, SERVICE,
-        TOPICS, Topic, UNAVAILABLE, UNITS, Wording,
-    };
-
-    #[test]
-    fn names_and_urls_are_no_words() {
-        for (reply, topic) in [
-            ("550 5.1.1 <spam@policy.test>: User unknown", Topic::Missing),
-            ("550 No such user, see http://antispam.c.test/quota", Topic::Missing),
-            ("550 http://www.spamhaus.org/query/ip/192.0.2.5", Topic::Policy),
-            ("550 RESOLVER.ADR.RecipNotFound; not found", Topic::Missing),
-            ("550 User unknown.Please look again", Topic::Missing),
-            ("554 QuotaExceededException", Topic::Full),
-            ("550 It doesn\u{2019}t exist", Topic::Missing),
-            ("550 mailbox full.", Topic::Full),
-            ("550 BUZÓN LLENO", Topic::Full),
-            ("550 generate separate", Topic::Unsaid),
-            ("550 Empfaenger ungueltig", Topic::Missing),
-            ("550 Postfach uebervoll", Topic::Full),
-            ("552 38 MB cannot go through", Topic::Size),
-            ("552 the mailbox holds 38 MB", Topic::Full),
-            ("552 the mailbox holds 38MB", Topic::Full),
-            ("550 account at 102%", Topic::Full),
-            ("550 no such user: x%c", Topic::Missing),
-            ("550 body hash did not verify", Topic::Unsaid),
-            ("550 cannot verify x@c.test", Topic::Later),
-            ("550 AS64500 for all recipients", Topic::Client),
-            ("550 only members may post here", Topic::Policy),
-            ("550 no such user here, if in doubt write to postmaster", Topic::Missing),
-            ("550 as is, for 64500", Topic::Unsaid),
-            ("550", Topic::Unsaid),
-        ] {
-            assert_eq!(Wording::of(reply).topic(), topic, "{reply}");
-        }
-        let reply = Wording::of("550 <S@s.test>: no; not b.s@s.test.uk");
-        assert!(reply.names("s@s.test"));
-        assert!(!Wording::of("550 b.s@s.test, s@s.test-x, s@s.testing").names("s@s.test"));
-        assert!(!reply.names(""));
-    }
-
-    #[test]
-    fn every_word_is_written_as_it_is_looked_for() {
-        let lists = [
-            ACCOUNT,
-            BLOCKED,
-            FAULT,
-            FORBIDDEN,
-            GIVEN_UP,
-            LAPSED,
-            MESSAGE,
-            PERSON,
-            REFUSED,
-            RELAYING,
-            SENDING,
-            SERVICE,
-            UNAVAILABLE,
-            UNITS,
-        ];
-        let all = TOPICS.iter().map(|(_, words)| *words).chain(lists);
-        let wrong: Vec<&str> = all
-            .flatten()
-            .copied()
-            .filter(|word| {
-                let plain = Wording::of(word).plain;
-                plain.trim().split("  ").next() != Some(word.trim())
-            })
-            .collect();
-        assert!(wrong.is_empty(), "{wrong:?}");
-    }
-
-    #[test]
-    fn a_mailbox_is_blocked_and_so_is_a_sender() {
-        for (reply, topic) in [
-            ("550 This mailbox has been blocked", Topic::Blocked),
-            ("550 Konto gesperrt", Topic::Blocked),
-            ("550 Mailbox unavailable, the message was blocked", Topic::Policy),
-            ("550 192.0.2.5 is blocked", Topic::Policy),
-            ("550 your IP is blocked by this account", Topic::Sender),
-        ] {
-            assert_eq!(Wording::of(reply).topic(), topic, "{reply}");
-        }
-    }
 }
