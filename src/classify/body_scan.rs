@@ -10,6 +10,8 @@ pub struct BodyScan {
     pub other_report: bool,
     /// `/delivery-status`, within what is looked at of a body.
     pub status_part: bool,
+    /// `transfer-encoding`, in any case: a part may be encoded.
+    pub encoded_part: bool,
 }
 
 /// As much of a body is looked at for a delivery status part, in bytes.
@@ -29,6 +31,7 @@ impl BodyScan {
                 Some(b'x' | b'X') => found.divert_mark |= is(1, 17, b"x-spoolguard-divert"),
                 Some(b'k' | b'K') => found.other_report |= is(8, 6, b"feedback-report"),
                 Some(b'n' | b'N') => found.other_report |= is(11, 12, b"disposition-notification"),
+                Some(b'r' | b'R') => found.encoded_part |= is(8, 8, b"transfer-encoding"),
                 Some(b'y') => {
                     let name = around(9, 6).filter(|_| at + 7 <= STATUS_BYTES);
                     found.status_part |= matches!(name, Some(b"/delivery-status" | b"/Delivery-status"));
@@ -59,8 +62,14 @@ mod tests {
             status_part: true,
             ..none
         };
+        let encoded = BodyScan {
+            encoded_part: true,
+            ..none
+        };
         for (body, want) in [
             ("", none),
+            ("content-Transfer-Encoding: base64", encoded),
+            ("transfer-encodin", none),
             ("-", none),
             ("x-", none),
             ("-----\nX-Spoolguard-Divert: x\n", divert),

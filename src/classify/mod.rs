@@ -241,7 +241,7 @@ fn find_diverted(message: &Message<'_>, body: BodyScan, head: &HeaderScan<'_>) -
         return Some(Marker::new(DIVERT_HEADER, &value, WHY));
     }
     // Against RFC 2046 section 5.2.1, some encode the message that they return.
-    let encoded = memchr::memmem::find(message.body(), b"base64").is_some();
+    let encoded = body.encoded_part && memchr::memmem::find(message.body(), b"base64").is_some();
     if !encoded || memchr::memmem::find(message.body(), b"rfc822").is_none() {
         return None;
     }
