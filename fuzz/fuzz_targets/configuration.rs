@@ -34,6 +34,6 @@ fuzz_target!(|text: &str| {
                 "{user}"
             );
         }
-        let _ = whole.origins();
+        let _ = whole.key_origins();
     }
 });
