@@ -7,19 +7,18 @@
 //! That a message was sent is written when the MTA has taken it, never before. A kill in between sends the message a
 //! second time; a line that is too early would keep it from being sent at all.
 //!
-//! Who looks for something searches the files from their ends: a search of all of them takes less time than sendmail,
-//! unless somebody forwards tens of thousands of messages a day.
+//! Nobody reads the whole file: `history_index` says where the last line about something stands, and each line says
+//! where the one before it stands. So a delivery costs the same with a hundred lines and with a million.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt as FileExt2;
-use memchr::memmem;
 
+use crate::deliver::forward::history_index::Index;
 use crate::deliver::forward::history_line::{HistoryKey, HistoryLine, LINE_BYTES};
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
@@ -45,35 +44,37 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// thousands.
 const MOST_LINES: usize = 512;
 
-/// How much is searched at once, in bytes.
-const PIECE_BYTES: u64 = 256 << 10;
-
 /// The history of one user, while nobody adds to it.
 #[derive(Debug, Default)]
 pub struct History {
-    /// The current file and the older one, as far as they exist. The lock is held with them.
-    files: Vec<File>,
+    /// The current file and the older one, as far as they exist.
+    files: Vec<HistoryPart>,
+}
+
+#[derive(Debug)]
+struct HistoryPart {
+    /// Held with the lock.
+    file: File,
+    index: Index,
 }
 
 impl History {
     /// Every line about `subject`, the latest first; of very many the latest alone. Whatever cannot be read is passed
     /// over.
     pub fn lines_about(&self, subject: &HistoryKey) -> Vec<String> {
-        let finder = memmem::Finder::new(subject.word());
         let mut found = Vec::new();
-        for file in &self.files {
-            each_piece_from_end(file, |piece| {
-                let lines: Vec<&str> = lines_with(piece, &finder)
-                    .filter(|line| HistoryLine::read(line).is_some_and(|line| line.is_about(subject)))
-                    .collect();
-                found.extend(lines.into_iter().rev().map(str::to_owned));
-                match found.len() {
-                    ..MOST_LINES => ControlFlow::Continue(()),
-                    _ => ControlFlow::Break(()),
+        for part in &self.files {
+            let mut at = part.index.find(subject.key());
+            while let Some(offset) = at.filter(|_| found.len() < MOST_LINES) {
+                let Some(text) = line_at(&part.file, offset) else { break };
+                let Some(line) = HistoryLine::read(&text) else { break };
+                // Each stands before the one that names it: a damaged file has no circle.
+                at = line.previous_line(subject).filter(|before| *before < offset);
+                if line.is_about(subject) {
+                    found.push(text);
                 }
-            });
+            }
         }
-        found.truncate(MOST_LINES);
         found
     }
 
@@ -82,10 +83,14 @@ impl History {
     pub fn recent(&self, bytes: u64) -> String {
         let mut text = Vec::new();
         let mut left = bytes;
-        for file in &self.files {
-            let length = file.metadata().map_or(0, |stat| stat.len());
+        for part in &self.files {
+            let length = part.file.metadata().map_or(0, |stat| stat.len());
             let mut piece = vec![0; usize::try_from(length.min(left)).unwrap_or(0)];
-            if file.read_exact_at(&mut piece, length.saturating_sub(left)).is_err() {
+            if part
+                .file
+                .read_exact_at(&mut piece, length.saturating_sub(left))
+                .is_err()
+            {
                 continue;
             }
             left = left.saturating_sub(length);
@@ -122,7 +127,8 @@ pub fn open_history(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
         };
         if let Some(file) = opened {
             wait_for(&file, &path, deadline, FileExt2::try_lock_shared)?;
-            history.files.push(file);
+            let index = Index::open(&file, &index_path(&path));
+            history.files.push(HistoryPart { file, index });
         }
     }
     Ok(history)
@@ -144,58 +150,61 @@ pub fn append_lines(dir: &Path, lines: &[HistoryLine<'_>], deadline: &Deadline) 
         }
         // Who waits for the lock of this file sees then that it has another name.
         std::fs::rename(&path, older(&path)).map_err(fail)?;
+        let _ = std::fs::rename(index_path(&path), index_path(&older(&path)));
         file = lock(&path, deadline)?;
     }
-    let mut text = String::new();
+    let index = Index::open(&file, &index_path(&path));
+    let mut at = file.metadata().map_err(fail)?.len();
     if !ends_line(&file).map_err(fail)? {
         // Somebody was killed, or the power went, in the middle of a line.
-        text.push('\n');
+        (&file).write_all(b"\n").map_err(fail)?;
+        at += 1;
     }
-    lines.iter().for_each(|line| text.push_str(&line.text()));
-    (&file).write_all(text.as_bytes()).map_err(fail)
+    let mut text = String::new();
+    let mut added = Vec::new();
+    for line in lines {
+        let offset = at + text.len() as u64;
+        let subjects = line.subjects();
+        // The line of this very call that is about the same comes before what the index knows.
+        let before = subjects.iter().map(|subject| {
+            let in_call = added.iter().rev().find(|(key, _)| *key == subject.key());
+            in_call.map(|(_, at)| *at).or_else(|| index.find(subject.key()))
+        });
+        text.push_str(&line.text(&before.collect::<Vec<_>>()));
+        added.extend(subjects.iter().map(|subject| (subject.key(), offset)));
+    }
+    (&file).write_all(text.as_bytes()).map_err(fail)?;
+    index.add(&added, at + text.len() as u64);
+    Ok(())
 }
 
 fn older(path: &Path) -> PathBuf {
     with_suffix(path, ".old")
 }
 
-/// Shows a file piece by piece, the last first. Each holds whole lines; a line that is too long for one of ours may be
-/// torn.
-fn each_piece_from_end(file: &File, mut show: impl FnMut(&[u8]) -> ControlFlow<()>) {
-    let mut end = file.metadata().map_or(0, |stat| stat.len());
-    let mut piece = Vec::new();
-    let mut torn = Vec::new();
-    while end > 0 {
-        let start = end.saturating_sub(PIECE_BYTES);
-        piece.resize(usize::try_from(end - start).unwrap_or(0), 0);
-        if file.read_exact_at(&mut piece, start).is_err() {
-            return;
-        }
-        piece.append(&mut torn);
-        let whole = match start {
-            0 => 0,
-            _ => memchr::memchr(b'\n', &piece).map_or(piece.len(), |at| at + 1),
-        };
-        if show(piece.get(whole..).unwrap_or_default()).is_break() {
-            return;
-        }
-        torn.extend_from_slice(piece.get(..whole.min(LINE_BYTES)).unwrap_or_default());
-        end = start;
-    }
+fn index_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".index")
 }
 
-/// The lines in which something is found, each once.
-fn lines_with<'t>(text: &'t [u8], finder: &memmem::Finder<'_>) -> impl Iterator<Item = &'t str> {
-    let mut rest = text;
-    let lines = std::iter::from_fn(move || {
-        let (before, behind) = rest.split_at_checked(finder.find(rest)?)?;
-        let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-        let end = before.len() + memchr::memchr(b'\n', behind).unwrap_or(behind.len());
-        let line = rest.get(start..end)?;
-        rest = rest.get(end..)?;
-        Some(line)
-    });
-    lines.filter_map(|line| std::str::from_utf8(line).ok())
+/// The line that begins at `offset`.
+pub fn line_at(file: &File, offset: u64) -> Option<String> {
+    let mut bytes = vec![0; LINE_BYTES];
+    let mut read = 0;
+    while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + read as u64) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => read += count,
+        }
+        if bytes
+            .get(..read)
+            .is_some_and(|bytes| memchr::memchr(b'\n', bytes).is_some())
+        {
+            break;
+        }
+    }
+    let end = memchr::memchr(b'\n', bytes.get(..read)?)?;
+    bytes.truncate(end);
+    String::from_utf8(bytes).ok()
 }
 
 /// Opens the file to add to it, and waits until nobody else does. The lock ends with the file.

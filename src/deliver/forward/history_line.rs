@@ -1,9 +1,9 @@
-//! One line of the history: what became of one message at one destination. What a message or an address says opens no
-//! line and ends none.
+//! One line of the history: what became of one message at one destination, and where the lines before it stand that are
+//! about the same. What a message or an address says opens no line and ends none.
 
 use memchr::memchr;
 
-use crate::message::key::split_halves;
+use crate::message::key::{short_hash, split_halves};
 
 /// A line is never longer than this, in bytes.
 pub const LINE_BYTES: usize = 2048;
@@ -97,12 +97,15 @@ impl HistoryKey {
         Self::Count(fate, destination.to_lowercase())
     }
 
-    /// A word that every line about it has.
-    pub fn word(&self) -> &str {
-        match self {
-            Self::Id(word) | Self::Text(word) | Self::Whole(word) => word,
-            Self::Count(fate, _) => fate.word(),
-        }
+    /// What it is found by in the index.
+    pub fn key(&self) -> u64 {
+        let (kind, what) = match self {
+            Self::Id(id) => ("id", id),
+            Self::Text(text) => ("text", text),
+            Self::Whole(name) => ("whole", name),
+            Self::Count(fate, to) => (fate.word(), to),
+        };
+        short_hash(kind, what)
     }
 }
 
@@ -127,6 +130,8 @@ pub struct HistoryLine<'a> {
     pub sender: &'a str,
     /// What it looked like, as `rules::sketch` writes it; `-` where nobody asks.
     pub sketch: &'a str,
+    /// Where the lines before stand, as `subjects` has them.
+    before: &'a str,
 }
 
 impl<'a> HistoryLine<'a> {
@@ -139,6 +144,7 @@ impl<'a> HistoryLine<'a> {
             destination,
             sender: NOTHING,
             sketch: NOTHING,
+            before: NOTHING,
         }
     }
 
@@ -156,7 +162,7 @@ impl<'a> HistoryLine<'a> {
             Some(word).filter(|word| !word.is_empty())
         };
         let at = word()?.parse().ok()?;
-        let (name, destination, sender, sketch) = (word()?, word()?, word()?, word()?);
+        let (name, destination, sender, sketch, before) = (word()?, word()?, word()?, word()?, word()?);
         // The last: with more behind it, it would be no fate.
         let fate = rest;
         Some(Self {
@@ -166,6 +172,7 @@ impl<'a> HistoryLine<'a> {
             destination,
             sender,
             sketch,
+            before,
         })
     }
 
@@ -184,28 +191,47 @@ impl<'a> HistoryLine<'a> {
         lines.filter_map(Self::read)
     }
 
-    /// The line as it is written.
-    pub fn text(&self) -> String {
+    /// The line as it is written; `before` says where the last line about each of its subjects stands.
+    pub fn text(&self, before: &[Option<u64>]) -> String {
+        let places: Vec<String> = before
+            .iter()
+            .map(|at| at.map_or_else(String::new, |at| format!("{at:x}")))
+            .collect();
         format!(
-            "{} {} {} {} {} {}\n",
+            "{} {} {} {} {} {},{} {}\n",
             self.at,
             word(self.name),
             word(self.destination),
             word(self.sender),
             word(self.sketch),
+            self.subjects().len(),
+            places.join(","),
             self.fate.word()
         )
     }
 
-    /// Tells whether it is about `subject`.
-    pub fn is_about(&self, subject: &HistoryKey) -> bool {
+    /// What it is found by.
+    pub fn subjects(&self) -> Vec<HistoryKey> {
         let (id, text) = split_halves(self.name);
-        match subject {
-            HistoryKey::Id(wanted) => id == Some(wanted),
-            HistoryKey::Text(wanted) => half_tag(text) == wanted,
-            HistoryKey::Whole(wanted) => self.name == wanted,
-            HistoryKey::Count(fate, to) => self.fate == *fate && self.destination.to_lowercase() == *to,
+        let mut subjects = vec![HistoryKey::Whole(self.name.to_owned()), HistoryKey::text(text)];
+        subjects.extend(id.map(|id| HistoryKey::Id(id.to_owned())));
+        match self.fate {
+            Fate::Told | Fate::Surged | Fate::Answered => subjects.push(HistoryKey::count(self.fate, self.destination)),
+            Fate::Sent | Fate::Kept | Fate::Gone | Fate::Rescued | Fate::Own | Fate::Braked | Fate::Repeated => {}
         }
+        subjects
+    }
+
+    /// Tells whether it is about `subject`: the index knows no more than a hash.
+    pub fn is_about(&self, subject: &HistoryKey) -> bool {
+        self.subjects().contains(subject)
+    }
+
+    /// Where the line about `subject` before this one stands.
+    pub fn previous_line(&self, subject: &HistoryKey) -> Option<u64> {
+        let place = self.subjects().iter().position(|own| own == subject)?;
+        let word = self.before.split(',').nth(place + 1)?;
+        u64::from_str_radix(word, 16).ok()
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod gate;
 mod held_back;
 pub(crate) mod history;
 pub mod history_file;
+mod history_index;
 pub mod history_line;
 pub(crate) mod kept;
 mod loop_notice;

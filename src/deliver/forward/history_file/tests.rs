@@ -69,7 +69,7 @@ fn what_is_written_is_found_again() {
 
 #[test]
 fn a_torn_line_is_passed_over_and_takes_no_other_along() {
-    let whole_line = line(1_764_000_000, "text:aa").text();
+    let whole_line = line(1_764_000_000, "text:aa").text(&[None, None]);
     for cut in 0..whole_line.len() {
         let dir = scratch();
         let dir = dir.path();
@@ -95,7 +95,7 @@ fn nothing_in_an_address_opens_a_line() {
 }
 
 #[test]
-fn many_at_once_lose_no_line() {
+fn many_at_once_lose_no_line_while_the_index_grows() {
     let dir = scratch();
     let dir = dir.path();
     std::thread::scope(|scope| {
@@ -118,15 +118,31 @@ fn many_at_once_lose_no_line() {
 }
 
 #[test]
-fn a_line_between_two_pieces_is_found_and_no_line_twice() {
-    let dir = scratch();
-    let dir = dir.path();
-    let names: Vec<String> = (0..5000).map(|n| format!("id:{n:024}+text:{n:08}")).collect();
-    let lines: Vec<_> = names.iter().map(|name| line(7, name)).collect();
-    assert!(append_lines(dir, &lines, &deadline()).is_ok());
-    assert!(std::fs::metadata(history_path(dir)).is_ok_and(|stat| stat.len() > super::PIECE_BYTES + 1000));
-    for name in &names {
-        assert_eq!(about(dir, &whole(name)), [7], "{name}");
+fn an_index_that_is_lost_or_damaged_is_made_anew() {
+    type Break = fn(&Path);
+    let breaks: [(&str, Break); 5] = [
+        ("lost", |path| assert!(std::fs::remove_file(path).is_ok())),
+        ("empty", |path| assert!(std::fs::write(path, "").is_ok())),
+        ("another's", |path| {
+            assert!(std::fs::write(path, vec![7; 64 + 2048 * 16]).is_ok())
+        }),
+        ("a link", |path| {
+            assert!(std::fs::remove_file(path).is_ok() && symlink("/dev/zero", path).is_ok());
+        }),
+        ("cut", |path| {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            assert!(std::fs::write(path, bytes.get(..1000).unwrap_or_default()).is_ok());
+        }),
+    ];
+    for (name, break_it) in breaks {
+        let dir = scratch();
+        let dir = dir.path();
+        assert!(append_lines(dir, &[line(7, "text:aa"), line(8, "text:bb")], &deadline()).is_ok());
+        break_it(&dir.join("sent.index"));
+        assert_eq!(about(dir, &whole("text:aa")), [7], "{name}");
+        assert!(append_lines(dir, &[line(9, "text:aa")], &deadline()).is_ok(), "{name}");
+        assert_eq!(about(dir, &whole("text:aa")), [9, 7], "{name}");
+        assert_eq!(about(dir, &whole("text:bb")), [8], "{name}");
     }
 }
 
