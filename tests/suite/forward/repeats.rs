@@ -18,6 +18,9 @@ fn recipients(scratch: &Scratch) -> Vec<String> {
     calls.iter().map(|call| of(call).join(" ")).collect()
 }
 
+/// A sendmail that takes until there is a file `go`.
+const UNTIL_TOLD: &str = "while [ ! -e \"$(dirname $0)/go\" ]; do sleep 0.01; done; exit 0";
+
 #[test]
 fn a_message_that_comes_back_without_any_mark_is_kept_once() {
     let mut scratch = Scratch::new().set("log.to", "\"stderr\"");
@@ -63,7 +66,7 @@ fn another_text_under_the_same_message_id_goes_on() {
 #[test]
 fn one_submission_that_comes_by_aliases_is_sent_once() {
     let mut scratch = Scratch::new();
-    scratch.sendmail("sleep 3; exit 0");
+    scratch.sendmail(UNTIL_TOLD);
     let queued = b"Received: from s.test (s.test [192.0.2.1])\n\tby mx.a.test (Postfix) with ESMTP id 4W1; Mon, 2 Nov 2026 10:00:00 +0000\n";
     let runs: Vec<_> = ["ann", "info", "sales", "help", "all"]
         .map(|alias| {
@@ -73,6 +76,10 @@ fn one_submission_that_comes_by_aliases_is_sent_once() {
         })
         .into_iter()
         .collect();
+    for run in &runs {
+        run.until_open(&scratch.path("state/turns"));
+    }
+    fs::write(scratch.path("go"), "").unwrap();
     for run in runs {
         run.end().ends_with(0);
     }
@@ -91,11 +98,13 @@ fn what_is_back_before_its_run_has_ended_is_kept() {
         (of_queue("4W1"), of_queue("4W2")),
     ] {
         let mut scratch = Scratch::new();
-        scratch.sendmail("touch \"$(dirname $0)/sent\"; sleep 2; exit 0");
+        scratch.sendmail(&format!("touch \"$(dirname $0)/sent\"; {UNTIL_TOLD}"));
         let messages = [first, second].map(|above| [above.as_bytes(), ORDINARY].concat());
         let sending = scratch.forward(&messages[0], &["b@b.test"]).start();
         until("sendmail runs", || scratch.path("sent").exists());
         let back = scratch.forward(&messages[1], &["b@b.test"]).start();
+        back.until_open(&scratch.path("state/turns"));
+        fs::write(scratch.path("go"), "").unwrap();
         for run in [sending, back] {
             run.end().ends_with(0);
         }

@@ -683,18 +683,6 @@ fn a_mailbox_that_outgrows_the_reader_is_read_up_to_its_old_end() {
     });
 }
 
-/// Waits until a run has the file open.
-fn until_open(running: &crate::support::Running<'_>, path: &Path) {
-    let descriptors = format!("/proc/{}/fd", running.pid());
-    crate::support::until("it reads the mailbox", || {
-        fs::read_dir(&descriptors).is_ok_and(|found| {
-            found
-                .filter_map(Result::ok)
-                .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|to| to == path))
-        })
-    });
-}
-
 #[test]
 fn a_mailbox_cut_or_replaced_while_it_is_read_is_said_to_be() {
     let scratch = Scratch::new();
@@ -702,7 +690,7 @@ fn a_mailbox_cut_or_replaced_while_it_is_read_is_said_to_be() {
     let whole = mbox(&[ordinary()]).repeat(30_000);
     let path = put(&scratch, &user_name(), &whole);
     let running = list(&scratch, &["--json"]).start();
-    until_open(&running, &path);
+    running.until_open(&path);
     File::options()
         .write(true)
         .open(&path)
@@ -721,7 +709,7 @@ fn a_mailbox_cut_or_replaced_while_it_is_read_is_said_to_be() {
     );
     fs::write(&path, &whole).unwrap();
     let running = list(&scratch, &["--json"]).start();
-    until_open(&running, &path);
+    running.until_open(&path);
     let other = scratch.path("other");
     fs::write(&other, mbox(&[ordinary()])).unwrap();
     fs::rename(&other, &path).unwrap();
@@ -764,7 +752,7 @@ fn a_signal_ends_a_look_with_75() {
     // So long that it is still at it.
     append(&path, &mbox(&[ordinary()]).repeat(100_000));
     let running = list(&scratch, &[]).start();
-    until_open(&running, &path);
+    running.until_open(&path);
     running.signal(nix::sys::signal::Signal::SIGTERM);
     running.end().ends_with(75).mentions("told to stop by a signal");
 }

@@ -607,6 +607,20 @@ impl<'a> Running<'a> {
         found.unwrap()
     }
 
+    /// Waits until it, or who delivers for it, has the file open.
+    #[track_caller]
+    pub fn until_open(&self, path: &Path) {
+        let has_it_open = |pid: u32| {
+            let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+            descriptors
+                .map(|descriptor| descriptor.path())
+                .any(|link| fs::read_link(link).is_ok_and(|to| to == path))
+        };
+        until(&format!("{} is open", path.display()), || {
+            has_it_open(self.pid()) || child_of(self.pid()).is_some_and(has_it_open)
+        });
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid() as i32), signal).unwrap();
     }
