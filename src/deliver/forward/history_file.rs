@@ -64,7 +64,7 @@ impl History {
     pub fn lines_about(&self, subject: &HistoryKey) -> Vec<String> {
         let mut found = Vec::new();
         for part in &self.files {
-            let mut at = part.index.find(subject.key());
+            let mut at = part.index.find(subject.hash_in_index());
             while let Some(offset) = at.filter(|_| found.len() < MOST_LINES) {
                 let Some(text) = line_at(&part.file, offset) else { break };
                 let Some(line) = HistoryLine::read(&text) else { break };
@@ -164,14 +164,16 @@ pub fn append_lines(dir: &Path, lines: &[HistoryLine<'_>], deadline: &Deadline) 
     let mut added = Vec::new();
     for line in lines {
         let offset = at + text.len() as u64;
-        let subjects = line.subjects();
+        let subjects = line.history_keys();
         // The line of this very call that is about the same comes before what the index knows.
         let before = subjects.iter().map(|subject| {
-            let in_call = added.iter().rev().find(|(key, _)| *key == subject.key());
-            in_call.map(|(_, at)| *at).or_else(|| index.find(subject.key()))
+            let in_call = added.iter().rev().find(|(key, _)| *key == subject.hash_in_index());
+            in_call
+                .map(|(_, at)| *at)
+                .or_else(|| index.find(subject.hash_in_index()))
         });
         text.push_str(&line.text(&before.collect::<Vec<_>>()));
-        added.extend(subjects.iter().map(|subject| (subject.key(), offset)));
+        added.extend(subjects.iter().map(|subject| (subject.hash_in_index(), offset)));
     }
     (&file).write_all(text.as_bytes()).map_err(fail)?;
     index.add(&added, at + text.len() as u64);

@@ -123,8 +123,13 @@ fn keys_behind(history: &File, covered: u64) -> Vec<(u64, u64)> {
             let subjects = std::str::from_utf8(line)
                 .ok()
                 .and_then(HistoryLine::read)
-                .map(|line| line.subjects());
-            found.extend(subjects.into_iter().flatten().map(|subject| (subject.key(), offset)));
+                .map(|line| line.history_keys());
+            found.extend(
+                subjects
+                    .into_iter()
+                    .flatten()
+                    .map(|subject| (subject.hash_in_index(), offset)),
+            );
             offset += line.len() as u64 + 1;
         }
         at += end as u64 + 1;

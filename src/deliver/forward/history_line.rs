@@ -98,7 +98,7 @@ impl HistoryKey {
     }
 
     /// What it is found by in the index.
-    pub fn key(&self) -> u64 {
+    pub fn hash_in_index(&self) -> u64 {
         let (kind, what) = match self {
             Self::Id(id) => ("id", id),
             Self::Text(text) => ("text", text),
@@ -130,7 +130,7 @@ pub struct HistoryLine<'a> {
     pub sender: &'a str,
     /// What it looked like, as `rules::sketch` writes it; `-` where nobody asks.
     pub sketch: &'a str,
-    /// Where the lines before stand, as `subjects` has them.
+    /// Where the lines before stand, as `history_keys` has them.
     before: &'a str,
 }
 
@@ -204,14 +204,14 @@ impl<'a> HistoryLine<'a> {
             word(self.destination),
             word(self.sender),
             word(self.sketch),
-            self.subjects().len(),
+            self.history_keys().len(),
             places.join(","),
             self.fate.word()
         )
     }
 
     /// What it is found by.
-    pub fn subjects(&self) -> Vec<HistoryKey> {
+    pub fn history_keys(&self) -> Vec<HistoryKey> {
         let (id, text) = split_halves(self.name);
         let mut subjects = vec![HistoryKey::Whole(self.name.to_owned()), HistoryKey::text(text)];
         subjects.extend(id.map(|id| HistoryKey::Id(id.to_owned())));
@@ -224,12 +224,12 @@ impl<'a> HistoryLine<'a> {
 
     /// Tells whether it is about `subject`: the index knows no more than a hash.
     pub fn is_about(&self, subject: &HistoryKey) -> bool {
-        self.subjects().contains(subject)
+        self.history_keys().contains(subject)
     }
 
     /// Where the line about `subject` before this one stands.
     pub fn previous_line(&self, subject: &HistoryKey) -> Option<u64> {
-        let place = self.subjects().iter().position(|own| own == subject)?;
+        let place = self.history_keys().iter().position(|own| own == subject)?;
         let word = self.before.split(',').nth(place + 1)?;
         u64::from_str_radix(word, 16).ok()
     }
