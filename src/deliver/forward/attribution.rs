@@ -2,9 +2,10 @@
 //! recent forwards know, and lets `rules/attribution.rs` judge. What cannot be read proves nothing, and stops no
 //! delivery.
 
+use crate::classify::MessageOrigin;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::rules::attribution::{AttributionEvidence, ForwardFailure, Token, attribute_bounce};
-use crate::deliver::forward::{history, token_test, verp};
+use crate::deliver::forward::{history, token_test, turn, verp};
 
 /// The destinations that this message reports about; none where it is no report, or proves nothing. `known` are those
 /// that the user's mail goes to, as far as the caller knows, beside the ones of this run.
@@ -19,11 +20,13 @@ pub fn find_forward_failures(run: &Run, delivery: &Delivery<'_>, known: &[String
             .filter(|address| !delivery.destinations.contains(address))
             .cloned(),
     );
-    let sent_to = bounce
-        .quoted_message_id
-        .as_deref()
-        .map(|id| history::sent_to(run, id))
-        .unwrap_or_default();
+    let quoted = bounce.quoted_message_id.as_deref();
+    let find_sent = || quoted.map(|id| history::sent_to(run, id)).unwrap_or_default();
+    let mut sent_to = find_sent();
+    if let Some(id) = quoted.filter(|_| sent_to.is_empty() && bounce.origin == MessageOrigin::OurForward) {
+        turn::wait_for_sender_of(run, id);
+        sent_to = find_sent();
+    }
     let named;
     let token = match delivery.token {
         Some(claim) => {

@@ -10,7 +10,7 @@ use crate::deliver::forward::history;
 use crate::deliver::forward::history_line::half_tag;
 use crate::error::{Category, Error};
 use crate::mailbox::lock::kernel;
-use crate::message::key::short_hash;
+use crate::message::key::{of_id, short_hash};
 use crate::sys::dirs::{make_private_dir, open_own};
 
 /// For how long another run may hold a message's turn: longer than sendmail takes, and shorter than an MTA waits for
@@ -49,6 +49,8 @@ pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Erro
     let has_turn = places.wait_for(run, place_of(delivery), TURN_TIME)?;
     // The run before had it until now. Whoever comes next asks this one.
     let _ = is_free();
+    // Its report knows no more than that. Whoever has the same Message-ID for another message need not wait.
+    let _ = id_place(delivery.name().id.as_deref()).map(|place| places.take(place));
     Ok(MessageTurn {
         _lock: has_turn.then_some(places),
         is_by_alias,
@@ -59,6 +61,21 @@ pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Erro
 /// last, it notes last. Its sendmail may be what runs this one, and waits for it.
 pub fn wait_for_sender(run: &Run, delivery: &Delivery<'_>) -> Result<(), Error> {
     take_place(run, place_of(delivery), SENDER_TIME).map(drop)
+}
+
+/// The same for a report, which is here before the run has noted what it sent: unknown, it would prove little.
+pub fn wait_for_sender_of(run: &Run, message_id: &str) {
+    let Some(place) = id_place(of_id(message_id).as_deref()) else {
+        return;
+    };
+    if let Err(e) = take_place(run, place, SENDER_TIME) {
+        tracing::debug!(user = run.account.name, cause = %e, "the report may count for less");
+    }
+}
+
+/// The place of all messages with this Message-ID.
+fn id_place(id: Option<&str>) -> Option<u64> {
+    id.map(|id| CHAIN_PLACE + (short_hash("id", id) >> 2))
 }
 
 fn place_of(delivery: &Delivery<'_>) -> u64 {

@@ -94,6 +94,26 @@ pub fn forward(scratch: &Scratch, numbers: impl IntoIterator<Item = usize>) {
     }
 }
 
+/// A report may be here before sendmail has answered for its message: it proves as much as a later one.
+#[test]
+fn a_report_before_its_run_has_ended_counts_in_full() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("touch \"$(dirname $0)/taken\"; sleep 1; exit 0");
+    for number in 1..=3 {
+        let sending = scratch.forward(&letter(number), &["b@b.test"]).start();
+        until("sendmail runs", || scratch.path("taken").exists());
+        let back = scratch
+            .forward(&report(number, "failed", "5.1.1"), &["b@b.test"])
+            .start();
+        for run in [sending, back] {
+            run.end().ends_with(0);
+        }
+        fs::remove_file(scratch.path("taken")).unwrap();
+    }
+    let ended = scratch.run(&["status"]).go();
+    assert!(contains(&ended.stdout, b"suspended since"), "{}", shown(&ended.stdout));
+}
+
 /// A scratch in which b@b.test is suspended after three messages, with nothing in the mailbox or at the administrator.
 #[track_caller]
 pub fn suspended() -> Scratch {
