@@ -89,11 +89,10 @@ fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
         DestinationEvent::Suspended => (
             format!("Your mail is no longer forwarded to {to}"),
             format!(
-                "Mail for {own} is no longer forwarded to {to}, because that address does not take it. {}\n\
-                 New mail has been kept in {mailbox} since {since}. No message is lost.\n\n{}\n\
-                 You need not do anything. If you know that the address works, forward to it again with\n\n{resume}\n\n\
-                 If it will not work again, take it out of your .forward or procmailrc. What is known about your forwards:\n\n    \
-                 {status}\n",
+                "Mail for {own} is no longer forwarded to {to}. {}\n\
+                 New mail has been kept in {mailbox} since {since}. {}\n\n\
+                 To forward there again now:\n\n{resume}\n\n\
+                 If the address is gone, take it out of your .forward or procmailrc.\n",
                 failures(notice),
                 probes(run, notice),
             ),
@@ -101,10 +100,8 @@ fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
         DestinationEvent::SuspendedByHand => (
             format!("Your mail is no longer forwarded to {to}"),
             format!(
-                "Mail for {own} is no longer forwarded to {to}. It was suspended manually, not \
-                 by the guard.\n\n\
-                 New mail has been kept in {mailbox} since {since}. No message is lost. It stays so until somebody resumes it \
-                 with\n\n{resume}\n",
+                "Mail for {own} is no longer forwarded to {to}: that was suspended manually.\n\
+                 New mail has been kept in {mailbox} since {since}. To forward there again:\n\n{resume}\n",
             ),
         ),
         DestinationEvent::HeldBack(kind) => loop_notice::to_user(run, notice, kind),
@@ -137,20 +134,18 @@ fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
         DestinationEvent::SuspendedByHand => (
             format!("Forward of {user} to {to} is suspended"),
             format!(
-                "On {host}, mail for {own} ({whose}) is no longer forwarded to {to}: somebody who may do so has suspended it by hand.\n\
-                 New mail has been kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n    \
+                "On {host}, mail for {own} ({whose}) is no longer forwarded to {to}: that was suspended manually.\n\
+                 New mail has been kept in {mailbox} since {since}. To forward there again:\n\n    \
                  {status} --resume {word}\n"
             ),
         ),
         DestinationEvent::Suspended => (
             format!("Forward of {user} to {to} is suspended"),
             format!(
-                "On {host}, mail for {own} ({whose}) is no longer forwarded to {to}, because that address does not take it. {}\n\
-                 New mail has been kept in {mailbox} since {since}{told}. No message is lost.\n\n{}\n\
-                 You need not do anything. To forward to it again at once:\n\n    \
-                 {status} --resume {word}\n\n\
-                 To keep all mail until somebody ends it:\n\n    \
-                 {status} --suspend {word}\n",
+                "On {host}, mail for {own} ({whose}) is no longer forwarded to {to}. {}\n\
+                 New mail has been kept in {mailbox} since {since}{told}. {}\n\n\
+                 You need not do anything. To forward there again now:\n\n    \
+                 {status} --resume {word}\n",
                 failures(notice),
                 probes(run, notice),
             ),
@@ -175,9 +170,9 @@ fn failures(notice: &PendingNotice) -> String {
     };
     match &notice.last {
         Some(last) => format!(
-            "{since} The last failure, of {}, said:\n\n    {}\n",
+            "{since} The last answer:\n\n    {}, {}\n",
+            failure_text(last),
             headers::moment_text(last.at),
-            failure_text(last)
         ),
         None => format!("{since}\n"),
     }
@@ -201,8 +196,8 @@ pub fn failure_text(failure: &Failure) -> String {
 fn probes(run: &Run, notice: &PendingNotice) -> String {
     match notice.probe {
         Some(from) => format!(
-            "Now and then one message is sent there all the same, as a probe, the first after {}; a copy of it is kept. When {} pass \
-             without a report that it failed, mail is forwarded there again, and you are told.\n",
+            "After {} one message is sent there as a probe, with a copy kept. When {} pass without a report that it failed, \
+             forwarding resumes, and you are told.",
             headers::moment_text(from),
             trial(run, notice),
         ),
@@ -227,7 +222,7 @@ fn reopened(run: &Run, notice: &PendingNotice) -> String {
             headers::moment_text(probe),
             trial(run, notice),
         ),
-        None => "Somebody who may do so has ended the suspension by hand.".to_owned(),
+        None => "It was resumed manually.".to_owned(),
     }
 }
 
