@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::guard_line::guard_of;
+use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
 use crate::mailbox::open::{Owner, open_existing};
 use crate::message::address::Address;
@@ -139,16 +140,32 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
     found
 }
 
-/// Postfix runs a command for root's mail with the rights of `default_privs` (postconf(5), mailbox_command). What a
-/// command delivers for root lands in the mailbox of that user.
+/// Mail for root that lies elsewhere. Postfix runs a command for it with the rights of `default_privs` (postconf(5),
+/// mailbox_command), and what that delivers lands in the mailbox of that user. Debian's Exim has a router for it.
 fn runs_as_another(host: &HostFacts, name: &str) -> Option<(String, String)> {
-    let postfix = host.postfix.as_ref()?;
-    let command = postfix.non_empty("mailbox_command").filter(|_| name == ROOT)?;
-    let privs = command_user(host)?;
-    let what = format!(
-        "it is root, whose mail Postfix hands to mailbox_command ({command}) as {privs}: it does not reach root"
-    );
+    if name != ROOT {
+        return None;
+    }
+    let of_postfix = || {
+        let command = host.postfix.as_ref()?.non_empty("mailbox_command")?;
+        let privs = command_user(host)?;
+        Some(format!("Postfix hands to mailbox_command ({command}) as {privs}"))
+    };
+    let of_exim = || {
+        let (router, file) = exim_file_of_root(&host.exim_routers)?;
+        Some(format!("Exim's router {router} puts into {file}"))
+    };
+    let how = of_postfix().or_else(of_exim)?;
+    let what = format!("it is root, whose mail {how}: it does not reach root");
     Some((what, new_alias(host, "root: SOMEBODY")))
+}
+
+/// The router that puts root's mail into a file, and the file (Debian's `mail4root`).
+fn exim_file_of_root(routers: &[(String, Settings)]) -> Option<(&str, &str)> {
+    routers.iter().find_map(|(name, router)| {
+        let file = router.get("data").filter(|data| data.starts_with('/'))?;
+        (router.get("local_parts") == Some(ROOT)).then_some((name.as_str(), file))
+    })
 }
 
 /// Every user's run appends to it, as that user; what each may is examined with the user.

@@ -16,11 +16,20 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, handling: &
     if config.admin.starts_with('/') {
         return admin_mbox(config, account, handling).into_iter().collect();
     }
-    let is_admin = host.find_ends(&config.admin).contains(&End::User(account.name.clone()));
-    if !is_admin {
+    let ends = host.find_ends(&config.admin);
+    let topic = Check::Admin.about(format!("admin {}", config.admin));
+    if !handling.hooks.is_empty()
+        && let Some(to) = handling.destinations.iter().find(|to| is_one_of(to, &ends))
+    {
+        let what = format!(
+            "it is {to}, where the mail of {} is forwarded to: when that address is dead, nobody learns it",
+            account.name
+        );
+        return vec![topic.error(what, "set admin to somebody else")];
+    }
+    if !ends.contains(&End::User(account.name.clone())) {
         return Vec::new();
     }
-    let topic = Check::Admin.about(format!("admin {}", config.admin));
     let mut found = Vec::new();
     if !handling.hooks.is_empty() {
         let what = format!(
@@ -40,6 +49,11 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, handling: &
         }
     }
     found
+}
+
+fn is_one_of(address: &str, ends: &[End]) -> bool {
+    ends.iter()
+        .any(|end| matches!(end, End::Elsewhere(end) if end.eq_ignore_ascii_case(address)))
 }
 
 /// The administrator forwards to another user here, who may be one that is guarded.

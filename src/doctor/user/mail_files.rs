@@ -42,7 +42,7 @@ pub fn read_files(host: &HostFacts, account: &Account, config: &Config, found: &
     };
     let mut unread = unread(host, home, config);
     let path = home.join(FORWARD);
-    if let Some(text) = read(&path, found) {
+    if let Some(text) = read(&path, Check::Forward, found) {
         let targets = dot_forward::parse_targets(&text);
         let commands: Vec<_> = targets.iter().filter_map(|placed| placed.item.command()).collect();
         if let Some(cause) = &unread.forward {
@@ -56,7 +56,7 @@ pub fn read_files(host: &HostFacts, account: &Account, config: &Config, found: &
         }
     }
     let path = home.join(PROCMAILRC);
-    if let Some(text) = read(&path, found) {
+    if let Some(text) = read(&path, Check::Procmailrc, found) {
         match &unread.procmailrc {
             Some(cause) => {
                 let guarded = !procmailrc::find_hooks(&text).is_empty();
@@ -223,13 +223,17 @@ impl MailHandling {
     }
 }
 
-fn read(path: &Path, found: &mut Vec<Finding>) -> Option<String> {
+fn read(path: &Path, check: Check, found: &mut Vec<Finding>) -> Option<String> {
     match read_text(path) {
         Ok(text) => Some(text),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
         Err(e) => {
-            let text = Error::io("read", path, &e).to_string();
-            found.push(Check::LeftOut.about(path.display()).note(text));
+            let what = format!("{e}: MTAs ignore it, or leave all mail in the queue");
+            let remedy = format!(
+                "make it a file of the user's that the user can read: ls -ld {}",
+                quote_path(path)
+            );
+            found.push(check.about(path.display()).error(what, remedy));
             None
         }
     }

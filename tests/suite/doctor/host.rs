@@ -384,6 +384,40 @@ fn an_administrator_whose_mail_runs_as_nobody_is_told() {
 }
 
 #[test]
+fn an_administrator_at_the_forwards_own_address_is_told() {
+    let scratch = host().set("admin", "\"B@b.test\"");
+    postfix(&scratch, "");
+    guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
+    one(&own_findings(&scratch), "admin", "error", "where the mail of ");
+    guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward c@c.test\"\n");
+    assert_eq!(bad(&own_findings(&scratch), "admin"), []);
+}
+
+#[test]
+fn roots_mail_that_exim_puts_into_a_file_is_told() {
+    let scratch = host().set("admin", "\"root\"");
+    let router = "\\nmail4root router:\\ndriver = redirect\\nlocal_parts = root\\ndata = /var/mail/mail\\n";
+    program(
+        &scratch,
+        "exim4",
+        &format!("case \"$1 $2\" in '-bP routers') printf '{router}';; esac"),
+    );
+    one(
+        &host_findings(&scratch),
+        "admin",
+        "error",
+        "mail4root puts into /var/mail/mail",
+    );
+}
+
+#[test]
+fn a_forward_that_cannot_be_read_is_an_error() {
+    let scratch = host();
+    fs::create_dir(scratch.path("home/.forward")).unwrap();
+    one(&own_findings(&scratch), "forward", "error", "MTAs ignore it");
+}
+
+#[test]
 fn roots_own_mail_that_runs_as_nobody_is_told() {
     let scratch = host().set("admin", "\"daemon@a.test\"");
     let settings = "mailbox_command = /usr/bin/procmail\ndefault_privs = nobody";
