@@ -243,13 +243,13 @@ fn read_if_there(path: &Path, owners: &[u32]) -> Result<Option<String>, Error> {
 
 fn unreadable(path: &Path, cause: &io::Error) -> Error {
     let error = Error::io("read configuration", path, cause).class(Category::Configuration);
-    match cause.kind() {
-        io::ErrorKind::PermissionDenied => error.hint(format!(
-            "chmod a+r {}: deliveries read it as the user whose mail it is",
-            path.display()
-        )),
-        _ => error,
+    if cause.kind() != io::ErrorKind::PermissionDenied {
+        return error;
     }
+    error.hint(format!(
+        "chmod a+r {}: deliveries read it as the user whose mail it is",
+        path.display()
+    ))
 }
 
 fn read(path: &Path, file: io::Result<File>, owners: &[u32]) -> Result<String, Error> {

@@ -120,24 +120,27 @@ mod tests {
     use super::{Starter, judge};
     use crate::doctor::rules::Check;
     use std::fs::{self, Permissions};
+    use std::io;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_program_has_to_be_there_and_open_to_its_starter() {
-        let dir = tempfile::tempdir().unwrap();
+    fn a_program_has_to_be_there_and_open_to_its_starter() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
         let program = dir.path().join("spoolguard");
         let told = || {
             let topic = Check::MailSystem.about("x");
-            judge(&topic, program.to_str().unwrap(), Starter::Anybody).map(|finding| finding.finding)
+            let judged = judge(&topic, &program.display().to_string(), Starter::Anybody);
+            judged.map_or_else(String::new, |finding| finding.finding)
         };
-        assert!(told().unwrap().starts_with("there is no program"));
-        fs::write(&program, "").unwrap();
-        fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
-        assert!(told().unwrap().starts_with("users may not start"));
-        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-        fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
-        assert!(told().unwrap().starts_with("users may not start"));
-        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(told(), None);
+        assert!(told().starts_with("there is no program"));
+        fs::write(&program, "")?;
+        fs::set_permissions(&program, Permissions::from_mode(0o700))?;
+        assert!(told().starts_with("users may not start"));
+        fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o700))?;
+        assert!(told().starts_with("users may not start"));
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
+        assert_eq!(told(), "");
+        Ok(())
     }
 }
