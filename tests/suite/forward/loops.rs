@@ -334,6 +334,40 @@ pub fn end_quoting_desk(scratch: &Scratch, name: &str) {
     assert_eq!(number, 5, "{name}: three answers go on");
 }
 
+/// Another name, domain and host each time, and nothing that any two share: each comes so many seconds after the last was sent.
+pub fn end_slow_desk(scratch: &Scratch, name: &str, seconds: i64) {
+    let sent = || {
+        let calls = scratch.calls();
+        let is_forward = |call: &&Vec<String>| call.last().is_some_and(|to| to == "desk@desk.test");
+        calls.iter().filter(is_forward).count()
+    };
+    let before = sent();
+    let first = mail("ann@s.test", "mail.s.test", 1, "printer");
+    comes(scratch, "ann@s.test", &first);
+    let mut number = 1;
+    while sent() == before + number && number < 20 {
+        number += 1;
+        pass_history_time(scratch, seconds);
+        let from = format!("x@d{number}.test");
+        let words = format!("w{number} v{number}");
+        comes(scratch, &from, &mail(&from, &format!("h{number}.test"), number, &words));
+    }
+    assert_eq!(number, 5, "{name}, {seconds} s: three answers go on");
+}
+
+#[test]
+fn a_slow_desk_of_many_hosts_is_ended_whoever_the_sender_is() {
+    for sender in ["self", "original"] {
+        for seconds in [60, 300, 3600] {
+            end_slow_desk(
+                &scratch().set("forward.sender", &format!("{sender:?}")),
+                sender,
+                seconds,
+            );
+        }
+    }
+}
+
 #[test]
 fn a_desk_that_quotes_is_ended_whoever_the_sender_is() {
     for sender in ["self", "original", "verp"] {

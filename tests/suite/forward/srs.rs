@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::forward::loops::end_quoting_desk;
+use crate::forward::loops::{end_quoting_desk, end_slow_desk};
 use crate::support::{ORDINARY, Scratch, contains, messages, shown, user_name};
 
 fn scratch() -> Scratch {
@@ -254,6 +254,7 @@ fn what_is_not_returned_is_diverted_where_nothing_can_be_held() {
 }
 
 #[test]
-fn a_desk_that_quotes_is_ended_with_srs() {
+fn a_desk_that_quotes_or_is_slow_is_ended_with_srs() {
     end_quoting_desk(&scratch(), "srs");
+    end_slow_desk(&scratch(), "srs", 300);
 }

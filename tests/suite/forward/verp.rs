@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::forward::loops::end_quoting_desk;
+use crate::forward::loops::{end_quoting_desk, end_slow_desk};
 use crate::support::{Ended, ORDINARY, Scratch, contains, messages, shown, user_name};
 
 /// Where no test message came home yet.
@@ -388,6 +388,7 @@ fn where_senders_are_ignored_reports_count_without_a_token() {
 }
 
 #[test]
-fn a_desk_that_quotes_is_ended_with_tokens() {
+fn a_desk_that_quotes_or_is_slow_is_ended_with_tokens() {
     end_quoting_desk(&scratch(), "with tokens");
+    end_slow_desk(&scratch(), "with tokens", 300);
 }

@@ -30,14 +30,16 @@
 //! What people do counts little: an answer to somebody who takes part, a list, a sender who also writes unprompted. Whoever
 //! wants to be braked can be; the price of a mistake is a message in the user's mailbox, and that both user and administrator are told.
 //!
-//! Limits of this. A responder that comes through another host each time, none of the destination's, and whose answers share nothing with
-//! what they answer, is ended by number alone (`FLOOD`). So is one that wrote first and whose answers share nothing (`pace`). One that needs
-//! more than two minutes for each such answer is not told from people: it makes at most thirty an hour. `surge` tells of both where they are
-//! far more than ever.
+//! Whatever else they share, answers come a constant time after what they answer: `lag` ends those that need minutes or hours, and those
+//! of another host each time.
+//!
+//! Limits of this, which `docs/src/verdicts.md` has with numbers. A responder that comes through another host each time, none of the
+//! destination's, whose answers share nothing with what they answer, and who makes several for each, is ended by number alone (`FLOOD`). So
+//! is one that wrote first and whose answers share nothing (`pace`). `surge` tells of both.
 
 use std::collections::BTreeSet;
 
-use crate::deliver::forward::rules::pace::{self, WriterHistory};
+use crate::deliver::forward::rules::pace;
 use crate::deliver::forward::rules::past::{Past, Was};
 use crate::deliver::forward::rules::sketch::{Arrival, Sketch};
 
@@ -88,7 +90,7 @@ pub struct MessageWeight {
 /// Why a message goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Brake {
-    /// It is the last of a chain.
+    /// It is the last of a chain, or of some that came a constant time after what was sent.
     Chain,
     /// Mail went round here a short while ago, and this one was caused by a forward too.
     Again,
@@ -303,12 +305,7 @@ impl Weighing<'_> {
 
     fn is_at_a_pace(&self) -> bool {
         let same = self.of_writer();
-        let writer = if self.is_known() {
-            WriterHistory::Known
-        } else {
-            WriterHistory::Unknown
-        };
-        pace::is_machine(&same, self.now) || pace::is_endless(&same, writer, SOON, self.now)
+        pace::is_machine(&same, self.now) || pace::is_endless(&same, SOON, self.now)
     }
 
     fn brake(&self, weight: u32, step: u32) -> Option<Brake> {
@@ -325,6 +322,8 @@ impl Weighing<'_> {
             Some(Brake::AutoReplies)
         } else if !self.sketch.is_list && self.is_at_a_pace() {
             Some(Brake::Pace)
+        } else if self.keeps_a_lag() {
+            Some(Brake::Chain)
         } else if !self.sketch.is_list && !self.is_known() && hour.count() >= FLOOD {
             Some(Brake::Flood)
         } else {
@@ -335,6 +334,7 @@ impl Weighing<'_> {
 
 mod content;
 mod habit;
+mod lag;
 mod quote;
 #[cfg(test)]
 mod tests;

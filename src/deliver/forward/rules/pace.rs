@@ -17,19 +17,15 @@ const FASTER: usize = 3;
 /// The longest pause between two of them, in seconds.
 const PAUSE: i64 = 20;
 
-/// As many messages of one writer are sent without a pause: of one who also wrote by themselves, and of another whose
-/// mail went on when one was kept.
-const LONGEST_KNOWN: usize = 200;
-const LONGEST_UNKNOWN: usize = 30;
+/// As many messages of one writer are sent without a pause before one is kept.
+const LONGEST: usize = 200;
 
-/// Whether the writer also wrote when nothing had been sent that could be answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriterHistory {
-    /// They did.
-    Known,
-    /// They did not.
-    Unknown,
-}
+/// As many are enough where they come faster and faster,
+const FEW: usize = 24;
+
+/// the last ten of them so many times as fast as the first ten.
+const TEN: usize = 10;
+const QUICKER: i64 = 5;
 
 /// How long a message that was kept speaks for those that came all the same, in seconds.
 const PROOF: i64 = 600;
@@ -61,19 +57,31 @@ fn goes_on(same: &[&Past], now: i64) -> bool {
     same.iter().any(is_proof)
 }
 
-/// Tells whether so many of one writer were sent, none longer than `soon` seconds behind the last, that only a pause
-/// proves that nothing sent is what makes the next.
-pub fn is_endless(same: &[&Past], writer: WriterHistory, soon: i64, now: i64) -> bool {
-    let most = match writer {
-        WriterHistory::Known => LONGEST_KNOWN,
-        WriterHistory::Unknown if goes_on(same, now) => LONGEST_UNKNOWN,
-        WriterHistory::Unknown => return false,
-    };
+/// Tells whether so many of one writer were sent, none longer than `soon` seconds behind the last, that it has to be tried whether one
+/// that is kept makes the next. Where each answer leads to several, one that is kept shows nothing: there they come faster and faster.
+pub fn is_endless(same: &[&Past], soon: i64, now: i64) -> bool {
     let mut next = now;
     let in_a_row = same.iter().rev().take_while(|past| {
         let gap = next.saturating_sub(past.at);
         next = past.at;
         gap <= soon
     });
-    in_a_row.filter(|past| past.was == Was::Sent).count() >= most
+    let in_a_row: Vec<&&Past> = in_a_row.collect();
+    let since_kept = in_a_row.iter().take_while(|past| past.was == Was::Sent).count();
+    let sent = in_a_row.iter().filter(|past| past.was == Was::Sent);
+    let sent: Vec<i64> = sent.map(|past| past.at).collect();
+    // All that was sent lately was answered by then: what still comes is no answer.
+    let is_fresh = sent.first().is_some_and(|last| now.saturating_sub(*last) <= 2 * soon);
+    since_kept >= LONGEST || (is_fresh && grows(&sent))
+}
+
+/// They come faster and faster; the times are the latest first.
+fn grows(times: &[i64]) -> bool {
+    let span = |ten: &[i64]| Some(ten.first()?.saturating_sub(*ten.last()?));
+    let last = times.get(..TEN).and_then(span);
+    let first = times.len().checked_sub(TEN).and_then(|begin| span(times.get(begin..)?));
+    let is_quicker = last
+        .zip(first)
+        .is_some_and(|(last, first)| first > last.saturating_mul(QUICKER));
+    times.len() >= FEW && is_quicker
 }

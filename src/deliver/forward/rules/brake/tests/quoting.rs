@@ -1,11 +1,11 @@
 //! Desks that quote what they answer in every way that programs have, and people who repeat what others wrote.
 
-use super::{Traffic, mail, word};
+use super::{Traffic, by_chance, mail, word};
 use crate::message::Message;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::part_text;
 
-const PLAIN: &str = "Content-Type: text/plain; charset=utf-8";
+pub(super) const PLAIN: &str = "Content-Type: text/plain; charset=utf-8";
 const HTML: &str = "Content-Type: text/html; charset=utf-8";
 const ENCODED: &str = "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding:";
 
@@ -13,13 +13,13 @@ const ENCODED: &str = "Content-Type: text/html; charset=utf-8\nContent-Transfer-
 type Quote = fn(&str, &str) -> (String, String);
 
 /// The header of `text`, with a body.
-fn with_content(text: &str, (fields, body): (String, String)) -> String {
+pub(super) fn with_content(text: &str, (fields, body): (String, String)) -> String {
     let header = text.split_once("\n\n").map_or("", |(header, _)| header);
     format!("{header}\n{fields}\n\n{body}")
 }
 
 /// Five words that nobody else uses.
-fn own_words(number: usize) -> String {
+pub(super) fn own_words(number: usize) -> String {
     let words = (0..5).map(|n| word(number * 7 + 100_003 * n));
     words.collect::<Vec<_>>().join(" ")
 }
@@ -218,7 +218,7 @@ fn a_petition_passes() {
             let text = format!("Dear member, {}\n\nSincerely,\n{}\n", common.join(" "), name.join(" "));
             assert!(
                 traffic.comes(
-                    n as i64 * pause,
+                    by_chance(n, pause),
                     &with_content(&letter, (PLAIN.to_owned(), text.clone()))
                 ),
                 "{n}, every {pause} s"
@@ -248,7 +248,7 @@ fn a_text_that_grows_by_itself_passes() {
     let first = mail("ann@s.test", "mail.s.test", 1, "");
     let mut last = with_content(&first, (PLAIN.to_owned(), TEXT.to_owned()));
     for n in 2..18 {
-        assert!(traffic.comes(20_000 + n as i64 * 600, &last), "{n}");
+        assert!(traffic.comes(20_000 + by_chance(n, 600), &last), "{n}");
         let text = format!("{}\n{}", own_words(n), seen(&last));
         last = with_content(&mail("it@cloud.test", "mx.cloud.test", n, ""), (PLAIN.to_owned(), text));
     }
