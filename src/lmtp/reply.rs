@@ -63,6 +63,13 @@ impl Reply {
         self.meaning() == ReplyMeaning::Full(Lacking::Mailbox) && (is_named || self.code == 552)
     }
 
+    /// Tells whether it speaks of the way to another server, by the enhanced status (RFC 3463 section 3.5): a proxy lost
+    /// that one (Dovecot: 451 4.4.0).
+    pub fn is_about_network(&self) -> bool {
+        let is_network = |line: &String| enhanced(line).is_some_and(|status| status.starts_with("4."));
+        self.lines.iter().any(is_network)
+    }
+
     /// Tells whether the server ends the session with it (RFC 5321 section 3.8).
     pub fn ends_session(&self) -> bool {
         self.code == 421

@@ -254,6 +254,7 @@ impl Session {
     fn end_message(&mut self) -> Result<Answer, SessionStop> {
         self.connection.outlast_stop();
         let lost = |e: io::Error| StopKind::Lost.with_cause(format!("{} (end of message)", cause_text(&e)));
+        let unclear = |reply: &Reply| lost(io::Error::other(format!("the server answered {}", reply.one_line())));
         let sent = self.connection.send(END);
         // A server that closes behind its answer may be gone before the dot is out of our hands: what it said is there,
         // or does not come.
@@ -266,10 +267,9 @@ impl Session {
         };
         match reply.meaning() {
             ReplyMeaning::Done => Ok(Answer::Taken),
-            ReplyMeaning::GoOn => Err(lost(io::Error::other(format!(
-                "the server answered {}",
-                reply.one_line()
-            )))),
+            ReplyMeaning::GoOn => Err(unclear(&reply)),
+            // Whoever is behind a proxy may have the message.
+            ReplyMeaning::Later if reply.is_about_network() => Err(unclear(&reply)),
             ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never => {
                 refused(&reply, "message").map_err(|stop| match stop.kind {
                     // It has had the message once.

@@ -309,7 +309,14 @@ fn servers_are_tried_in_turn_while_none_can_have_it() {
 
 #[test]
 fn a_try_whose_answer_was_lost_is_told_of_with_the_next() {
-    let lost = Plan::at("end", vec![Act::Store, Act::Close]);
+    // What a proxy says that lost the server behind it (Dovecot 2.3, 2.4).
+    let proxied = "451 4.4.0 Proxy failed (connection lost, session=x)\r\n";
+    for last in [Act::Close, Act::Say(proxied.to_owned())] {
+        is_told_of_with_the_next(Plan::at("end", vec![Act::Store, last]));
+    }
+}
+
+fn is_told_of_with_the_next(lost: Plan) {
     let (scratch, server) = behind(vec![lost, Plan::good()]);
     deliver(&scratch, ORDINARY).go().defers().mentions("may have it");
     assert_eq!(scratch.files("state/lmtp").len(), 1);
