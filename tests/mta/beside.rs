@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
+use std::process::Child;
 use std::time::Duration;
 
 use crate::host::{Host, Peer};
@@ -27,6 +28,8 @@ pub struct LmtpServer {
     pub start: &'static [&'static str],
     /// The command that stops it.
     pub stop: &'static [&'static str],
+    /// The name of the processes that speak LMTP.
+    pub worker: &'static str,
 }
 
 impl LmtpServer {
@@ -44,6 +47,12 @@ impl LmtpServer {
         let socket = host.root.join(self.socket.trim_start_matches('/'));
         let what = format!("{} to stop on {}", self.socket, host.peer.name);
         wait_for(&what, Duration::from_secs(20), || UnixStream::connect(&socket).is_err());
+    }
+
+    /// Kills what speaks LMTP again and again, until the process that is given back is killed.
+    pub fn keep_killing(&self, host: &Host) -> Child {
+        let line = format!("while :; do pkill -KILL -x {}; sleep 0.05; done", self.worker);
+        host.command(&["sh", "-c", &line]).spawn().unwrap()
     }
 
     fn serves(&self, host: &Host) -> bool {

@@ -18,6 +18,7 @@ pub static DOVECOT: PostfixBeside = PostfixBeside {
         socket: "/run/dovecot/lmtp",
         start: &["dovecot"],
         stop: &["doveadm", "stop"],
+        worker: "lmtp",
     }),
 };
 
@@ -35,6 +36,7 @@ pub static CYRUS: PostfixBeside = PostfixBeside {
             "-c",
             "pkill cyrmaster; timeout 5 sh -c 'while pgrep -r D,R,S cyrmaster; do sleep 0.1; done' || pkill -KILL cyrmaster",
         ],
+        worker: "lmtpd",
     }),
 };
 
@@ -105,6 +107,14 @@ pub const STORIES: &[Story] = &[
         delivers: true,
         only: SERVERS,
         play: |stage| behind_lmtp(stage, server_is_restarted),
+    },
+    Story {
+        name: "killed",
+        title: "the LMTP server is killed all the time during 200 deliveries: all are there, twice only what was told",
+        hooks: &[Hook::Command],
+        delivers: true,
+        only: SERVERS,
+        play: |stage| behind_lmtp(stage, server_is_killed),
     },
     Story {
         name: "rcpt-full-lmtp",
@@ -199,6 +209,41 @@ fn server_is_restarted(stage: &mut Stage) {
     stage.check(deferred > 0, "some came while it was down");
     stage.check_equal("letters that a can read", readable, stories::MANY);
     stage.check_equal("letters that a has more than once", twice, Vec::new());
+    stage.expect_rest(0);
+    stage.expect_mail("s@s.test", 0);
+}
+
+/// Kills it without warning, wherever in a conversation that is.
+fn server_is_killed(stage: &mut Stage) {
+    stories::a_and_s(stage);
+    stage.deliver("a.test", "a");
+    stage.start();
+    let mut killing = server(stage).keep_killing(stage.lab.at("a.test"));
+    for _ in 1..=stories::MANY {
+        stage.send("s.test", "s@s.test", "a@a.test");
+    }
+    stage.settle_many(20 * stories::MANY, stories::CALM);
+    killing.kill().unwrap();
+    killing.wait().unwrap();
+    let deferred = stage.lab.queued();
+    // Cyrus' master starts no more of them by now.
+    server(stage).stop(stage.lab.at("a.test"));
+    server(stage).start(stage.lab.at("a.test"));
+    for _ in 0..2 {
+        stage.flush("a.test");
+        stage.settle_many(20 * stories::MANY, stories::CALM);
+    }
+    let (readable, twice) = stories::readable(stage);
+    let told = stage.lab.log().matches("may have it, and then have it twice").count();
+    stage.count(format!(
+        "{} letters, {deferred} deferred while {} was killed: {readable} there, {} twice, told {told} times",
+        stories::MANY,
+        stage.system(),
+        twice.len()
+    ));
+    stage.check(deferred > 0, "some were cut off");
+    stage.check_equal("letters that a can read", readable, stories::MANY);
+    stage.check(twice.len() <= told, "what came twice was told");
     stage.expect_rest(0);
     stage.expect_mail("s@s.test", 0);
 }
