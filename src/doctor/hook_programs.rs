@@ -116,6 +116,7 @@ fn can_start(path: &Path, starter: Starter) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::{Starter, judge};
     use crate::doctor::rules::Check;
