@@ -209,7 +209,7 @@ fn holder(path: &Path) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{EntryKind, LockState, read_entries};
+    use super::{EntryKind, LockState, host_name, read_entries};
     use std::os::unix::fs::symlink;
     use std::time::{Duration, SystemTime};
 
@@ -285,9 +285,14 @@ mod tests {
             (format!("{own}\n"), long, LockState::Long(own, long)),
             ("4000000000\n".to_owned(), Duration::ZERO, LockState::InUse),
             (
-                "4000000000\nspoolguard host=x".to_owned(),
+                format!("4000000000\nspoolguard host={}", host_name()),
                 soon,
                 LockState::Dead(4_000_000_000),
+            ),
+            (
+                "4000000000\nspoolguard host=elsewhere.test".to_owned(),
+                soon,
+                LockState::InUse,
             ),
             ("4000000000:elsewhere.test".to_owned(), soon, LockState::InUse),
             ("0".to_owned(), soon, LockState::InUse),
