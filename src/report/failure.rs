@@ -150,6 +150,8 @@ impl FailureEvidence<'_> {
             .and_then(topic_of)
             .filter(|topic| is_lasting || *topic != Topic::Policy);
         let topic = match by_status {
+            // How much came is a reason here, and what was refused for good is whoever sends.
+            Some(Topic::Policy) | None if said == Topic::Rate && is_lasting && words.names_rule() => Topic::Policy,
             // Words and status agree that nobody is there: any other word is a detail, as in `no such proxy address`.
             None if matches!(said, Topic::Policy | Topic::Later)
                 && is_lasting

@@ -17,6 +17,14 @@ const FILE_GAP: usize = 12;
 /// Between `your` and `server` stands no more than `adresse`, in bytes.
 const OWN_GAP: usize = 8;
 
+/// Words for mail, as what a domain takes or does not.
+const MAIL_NOUN: &[&str] = &["mail ", "email ", "messages "];
+
+/// Words behind those that say which mail alone is meant.
+const LIMIT_OF_MAIL: &[&str] = &[
+    "from ", "sent ", "with ", "without ", "over ", "that ", "which ", "unless ", "until ",
+];
+
 impl Wording {
     /// What it is about; the first of the topics in their order.
     pub fn topic(&self) -> Topic {
@@ -35,10 +43,8 @@ impl Wording {
                     || self.has_near(&["ldap"], FAULT)
             }
             Topic::Relay => has(Topic::Relay) || self.refuses_relaying() && !has(Topic::Later),
-            Topic::NoMail => {
-                has(Topic::NoMail)
-                    && !self.has(&["mail from", "email from", "messages from", "mail sent", "email sent"])
-            }
+            // `accepts no mail without a subject`: it accepts other mail.
+            Topic::NoMail => has(Topic::NoMail) && !self.has_within(MAIL_NOUN, LIMIT_OF_MAIL, 0),
             Topic::Full => has(Topic::Full) || self.has(UNITS) && self.has_person(),
             Topic::Size => has(Topic::Size) || self.has(UNITS) && !self.has_person(),
             Topic::Policy => has(Topic::Policy) || self.has(&["listed "]) && !self.has(&["not listed"]),
@@ -138,10 +144,15 @@ impl Wording {
         (self.has(MISSING) || self.has(CLOSED) || says_absent(self)) && !self.is_about_address()
     }
 
+    /// Tells whether it names a rule about whoever sends.
+    pub fn names_rule(&self) -> bool {
+        self.has(RULE)
+    }
+
     /// Tells whether it says that a person or a mailbox is unknown, and names no rule and nobody who sends.
     pub fn lacks_person(&self) -> bool {
         let is_missing = || self.has_near(PERSON, MISSING) || self.has_near(MISSING, PERSON);
-        !(self.has(RULE) || self.has_sending() || self.names_client())
+        !(self.names_rule() || self.has_sending() || self.names_client())
             && (is_missing() || self.has_person() && says_absent(self))
     }
 
@@ -163,7 +174,7 @@ impl Wording {
     /// Tells whether it refuses to hand mail on, and not by a rule about whoever sends: `open relay` is a word for a
     /// host.
     fn refuses_relaying(&self) -> bool {
-        (self.has_near(RELAYING, REFUSED) || self.has_near(RELAYING, FORBIDDEN)) && !self.has(RULE)
+        (self.has_near(RELAYING, REFUSED) || self.has_near(RELAYING, FORBIDDEN)) && !self.names_rule()
     }
 
     /// Tells whether the host is unavailable, and not a mailbox there: `554 mx.c.test ESMTP not available`.

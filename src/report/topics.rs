@@ -110,7 +110,7 @@ pub const FAULT: &[&str] = &[
 /// Words for a rule about whoever sends, whatever else is said.
 #[rustfmt::skip]
 pub const RULE: &[&str] = &[
-    "open relay", "polic", "rule ", "reputation", "spam", "blacklist", "blocklist", "blocked", "authenticat",
+    "open relay", "polic", "rule ", "reputation", "spam", "blacklist", "blocklist", "blocked", "authenticat", "unsolicited", "junk",
 ];
 
 /// Words for what is blocked; of whom, another word tells.
