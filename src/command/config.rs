@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::cli::Everywhere;
 use crate::cli::config::ConfigCommand;
+use crate::config::SYSTEM_FILE;
 use crate::config::load::{self, ConfigSources, KeySelection, Loaded};
 use crate::error::{Error, Status};
 use crate::escape::make_visible;
@@ -69,35 +70,37 @@ fn checked(loaded: &Loaded) -> (String, Status) {
         [] => "no configuration file; using defaults\n".to_owned(),
         files => format!("{}: OK\n", make_visible(&files.join(", "))),
     };
+    let mut status = Status::Done;
     let closed = loaded.layers.iter().filter(|layer| is_closed_to_users(&layer.path));
     for layer in closed {
+        status = Status::Wrong;
         let path = make_visible(&layer.path.display().to_string());
         text.push_str(&format!(
-            "warning: users cannot read {path}, and their mail waits: chmod a+r {path}\n"
+            "error: users cannot read {path}, and their mail waits: chmod a+r {path}\n"
         ));
     }
     for name in nobodys_limits(loaded) {
         text.push_str(&format!("warning: {}\n", make_visible(&name)));
     }
-    let status = if loaded.ignored.is_empty() {
-        Status::Done
-    } else {
+    if !loaded.ignored.is_empty() {
         let keys = make_visible(&loaded.ignored.join(", "));
         text.push_str(&format!(
             "without effect, since users_may_set does not name them: {keys}\n"
         ));
-        Status::Wrong
-    };
+        status = Status::Wrong;
+    }
     let more = "doctor checks more: locks, modes, and how the MTA runs spoolguard";
     text.push_str(&format!("{} {more}\n", shell::program_command()));
     (text, status)
 }
 
-/// Tells whether root reads what deliveries cannot, which run as users.
+/// Tells whether root reads what deliveries cannot, which run as users. Any other file is not theirs yet.
 fn is_closed_to_users(path: &Path) -> bool {
     let lets_others = |path: &Path, bit| path.metadata().is_ok_and(|stat| stat.permissions().mode() & bit != 0);
     let dirs = path.ancestors().skip(1);
-    account::is_root() && !(lets_others(path, 0o004) && dirs.into_iter().all(|dir| lets_others(dir, 0o001)))
+    path == Path::new(SYSTEM_FILE)
+        && account::is_root()
+        && !(lets_others(path, 0o004) && dirs.into_iter().all(|dir| lets_others(dir, 0o001)))
 }
 
 /// The limits of users and groups that the host does not know: a misspelt name has the general limit. Where the

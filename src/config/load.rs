@@ -246,10 +246,7 @@ fn unreadable(path: &Path, cause: &io::Error) -> Error {
     if cause.kind() != io::ErrorKind::PermissionDenied {
         return error;
     }
-    error.hint(format!(
-        "chmod a+r {}: deliveries read it as the user whose mail it is",
-        path.display()
-    ))
+    error.hint(format!("chmod a+r {}, since deliveries run as users", path.display()))
 }
 
 fn read(path: &Path, file: io::Result<File>, owners: &[u32]) -> Result<String, Error> {

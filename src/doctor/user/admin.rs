@@ -22,7 +22,7 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, handling: &
         && let Some(to) = handling.destinations.iter().find(|to| is_one_of(to, &ends))
     {
         let what = format!(
-            "it is {to}, where the mail of {} is forwarded to: when that address is dead, nobody learns it",
+            "the mail of {} is forwarded to {to}, too: when that address is dead, nobody learns it",
             account.name
         );
         return vec![topic.error(what, "set admin to somebody else")];

@@ -228,7 +228,8 @@ fn read(path: &Path, check: Check, found: &mut Vec<Finding>) -> Option<String> {
         Ok(text) => Some(text),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
         Err(e) => {
-            let what = format!("{e}: MTAs ignore it, or leave all mail in the queue");
+            let cause = Error::io("read", path, &e);
+            let what = format!("{cause}: MTAs ignore it, or leave all mail in the queue");
             let remedy = format!(
                 "make it a file of the user's that the user can read: ls -ld {}",
                 quote_path(path)

@@ -50,10 +50,14 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
     if handling.hooks.iter().any(|(path, _)| !path.ends_with(PROCMAILRC)) {
         found.extend(sendmail_host::examine_shell(host, account));
     }
-    if account.uid == 0 && !handling.hooks.is_empty() {
+    let of_postfix = host
+        .postfix
+        .as_ref()
+        .and_then(|postfix| postfix.non_empty("mailbox_command"));
+    // Every command is told with the host, where one delivers.
+    if account.uid == 0 && !handling.hooks.is_empty() && of_postfix.is_none() {
         found.extend(host_admin::root_commands(host, "its command"));
     }
-    let of_postfix = host.postfix.as_ref().and_then(|postfix| postfix.get("mailbox_command"));
     if !handling.hooks.is_empty() || of_postfix.is_some_and(|command| guard_of(command).is_some()) {
         found.push(mailbox::examine(&config, account, &handling));
         found.extend(mail_location::examine(

@@ -551,17 +551,32 @@ fn what_is_no_utf8_is_named_with_its_line() {
 }
 
 #[test]
-fn root_is_warned_of_a_file_that_users_cannot_read() {
+fn root_is_told_of_a_file_that_users_cannot_read() {
     if !is_root() {
         return skip("needs root, whom no mode stops");
     }
     let scratch = Scratch::new();
-    let path = scratch.path("closed.toml");
-    fs::write(&path, "admin = \"postmaster\"\n").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    let ended = scratch.run(&["config", "check", path.to_str().unwrap()]).go();
-    let said = String::from_utf8(ended.stdout.clone()).unwrap();
-    assert!(said.contains("users cannot read"), "{said}");
+    let check = |mode: u32| {
+        // A copy of /etc with one file more, seen by this run alone.
+        let etc = scratch.path("etc").display().to_string();
+        let file = format!("{etc}/spoolguard.toml");
+        let line = format!(
+            "exec unshare -m sh -c \"mkdir -p '{etc}' && cp -a /etc/. '{etc}' && cp '{}' '{file}' && chmod {mode:o} '{file}' && \
+             mount --bind '{etc}' /etc && exec \\\"\\$@\\\"\" sh \"$@\"",
+            scratch.configuration().display()
+        );
+        let path = "/usr/sbin:/usr/bin:/sbin:/bin";
+        let run = scratch.bare(&["config", "check"]).variable("PATH", path);
+        let ended = run.shell_line(&line).go();
+        (ended.code, String::from_utf8_lossy(&ended.stdout).into_owned())
+    };
+    let (code, said) = check(0o644);
+    if !said.contains("/etc/spoolguard.toml") {
+        return skip("needs unshare(1) and leave to mount");
+    }
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = check(0o600);
+    assert!(code == Some(1) && said.contains("users cannot read"), "{said}");
 }
 
 #[test]

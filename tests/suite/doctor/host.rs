@@ -388,7 +388,12 @@ fn an_administrator_at_the_forwards_own_address_is_told() {
     let scratch = host().set("admin", "\"B@b.test\"");
     postfix(&scratch, "");
     guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
-    one(&own_findings(&scratch), "admin", "error", "where the mail of ");
+    one(
+        &own_findings(&scratch),
+        "admin",
+        "error",
+        "is forwarded to b@b.test, too",
+    );
     guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward c@c.test\"\n");
     assert_eq!(bad(&own_findings(&scratch), "admin"), []);
 }
