@@ -44,8 +44,8 @@ fn tell_of(run: &Run, delivery: &Delivery<'_>, destination: &str, now: i64) {
         user = run.account.name,
         to = destination,
         note = format!(
-            "{} messages within {} h, never more than {} before",
-            surge.messages, surge.hours, surge.before
+            "{} messages within {} min, never more than {} before",
+            surge.messages, surge.minutes, surge.before
         )
     );
     destinations::tell_of_loop(run, delivery, destination, HeldBackKind::Surge, &[To::User, To::Admin]);

@@ -9,11 +9,21 @@ use crate::deliver::forward::rules::brake::HOUR;
 /// So many times as much as ever before is far more.
 const FAR_MORE: usize = 4;
 
-/// As much is little, whatever came before: within an hour, and within a day.
+/// As much is little, whatever came before: within an hour or less, and within a day.
 const LITTLE_HOUR: usize = 50;
 const LITTLE_DAY: usize = 60;
 
+const MINUTE: i64 = 60;
 const DAY: i64 = 24 * HOUR;
+
+/// What is compared, in seconds, and what is little there. The short ones are for an account that is new: what came before an hour ago is
+/// not known, or is the loop itself.
+const WINDOWS: [(i64, usize); 4] = [
+    (10 * MINUTE, LITTLE_HOUR),
+    (30 * MINUTE, LITTLE_HOUR),
+    (HOUR, LITTLE_HOUR),
+    (DAY, LITTLE_DAY),
+];
 
 /// It is looked at so often at most, in seconds.
 const LOOK: i64 = 600;
@@ -21,10 +31,10 @@ const LOOK: i64 = 600;
 /// How much more it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Surge {
-    /// How many messages were sent within the last `hours`.
+    /// How many messages were sent within the last `minutes`.
     pub messages: usize,
-    /// One, or as many as a day has.
-    pub hours: i64,
+    /// As many as one of `WINDOWS` has.
+    pub minutes: i64,
     /// As many at most were sent within as long before.
     pub before: usize,
 }
@@ -36,11 +46,10 @@ pub fn is_time_to_look(gap: Option<u32>, now: i64) -> bool {
 }
 
 /// Finds how much more was sent than ever before; `sent` are the times of all that is remembered, the oldest first. An
-/// hour is compared where two were seen, and a day likewise.
+/// hour is compared where two were seen, and so is each other length.
 pub fn find_surge(sent: &[i64], now: i64) -> Option<Surge> {
     let seen = now.saturating_sub(*sent.first()?);
-    let windows = [(HOUR, LITTLE_HOUR), (DAY, LITTLE_DAY)].into_iter();
-    let mut comparable = windows.filter(|(seconds, _)| seen >= 2 * seconds);
+    let mut comparable = WINDOWS.into_iter().filter(|(seconds, _)| seen >= 2 * seconds);
     comparable.find_map(|(seconds, little)| find_within(sent, now, seconds, little))
 }
 
@@ -60,7 +69,7 @@ fn find_within(sent: &[i64], now: i64, seconds: i64, little: usize) -> Option<Su
     }
     (messages >= before.max(little) * FAR_MORE).then_some(Surge {
         messages,
-        hours: seconds / HOUR,
+        minutes: seconds / MINUTE,
         before,
     })
 }
@@ -121,5 +130,41 @@ mod tests {
         let quiet = [vec![0], each(10, 250).iter().map(|at| at + 2 * HOUR).collect()].concat();
         let before = find_surge(&quiet, 2 * HOUR + 2490).map(|surge| surge.before);
         assert_eq!(before, Some(1), "the first day has hours to compare");
+    }
+
+    /// What comes to a new account: one each `quiet` seconds for some minutes, and then one each `pause`. The minutes from then on until it
+    /// is told.
+    fn told_new(minutes: i64, quiet: i64, pause: i64) -> Option<i64> {
+        let begin = minutes * 60;
+        let before = (0..begin / quiet).map(|n| n * quiet);
+        let sent: Vec<i64> = before.chain((0..6 * HOUR / pause).map(|n| begin + n * pause)).collect();
+        let mut looks = (1..sent.len()).filter(|end| {
+            let gap = sent
+                .get(end - 1..=*end)
+                .and_then(|pair| Some(pair.last()? - pair.first()?));
+            let now = sent.get(*end).copied().unwrap_or(0);
+            is_time_to_look(gap.and_then(|gap| u32::try_from(gap).ok()), now)
+        });
+        let told = looks.find_map(|end| {
+            let now = *sent.get(end)?;
+            find_surge(sent.get(..=end)?, now).map(|_| now)
+        });
+        told.map(|now| (now - begin) / 60)
+    }
+
+    #[test]
+    fn a_new_account_is_told_within_minutes_of_a_loop() {
+        for (minutes, pause, most) in [(20, 1, 10), (20, 2, 10), (30, 5, 30), (30, 8, 30), (120, 15, 60)] {
+            let told = told_new(minutes, 600, pause);
+            assert!(told.is_some_and(|told| told <= most), "one each {pause} s: {told:?}");
+        }
+        // Busy from the beginning, and three times as busy later.
+        for (minutes, quiet, pause) in [(20, 7, 7), (60, 4, 4), (30, 20, 7), (60, 8, 3), (60, 600, 20)] {
+            assert_eq!(
+                told_new(minutes, quiet, pause),
+                None,
+                "one each {quiet} s, then {pause} s"
+            );
+        }
     }
 }
