@@ -27,12 +27,13 @@ fuzz_target!(|input: &[u8]| {
     let Some((kind, bytes)) = input.split_first() else {
         return;
     };
-    match kind % 6 {
+    match kind % 7 {
         0 => destinations(bytes),
         1 => storm(bytes),
-        2 => history(bytes),
-        3 => kept(bytes),
-        4 => sizes(bytes),
+        2 => history(bytes, b""),
+        3 => history(b"", bytes),
+        4 => kept(bytes),
+        5 => sizes(bytes),
         _ => count(bytes),
     }
 });
@@ -95,25 +96,29 @@ fn storm(bytes: &[u8]) {
     }
 }
 
-/// Whatever stands in the history, what is noted now is found.
-fn history(lines: &[u8]) {
+/// Whatever stands in the history and its index, what is noted now is found.
+fn history(lines: &[u8], index: &[u8]) {
     clear();
     let dir = dir();
     let deadline = deadline();
     if !lines.is_empty() {
         fs::write(dir.join("sent"), lines).expect("a history");
     }
-    let line = HistoryLine::new(NOW, "id:1+text:12345678", Fate::Sent, "b@b.test");
-    append_lines(dir, &[line], &deadline).expect("a line");
+    let line = HistoryLine::new(NOW, "id:1/text:12345678", Fate::Sent, "b@b.test");
+    let append = || append_lines(dir, &[line], &deadline).expect("a line");
+    append();
+    if !index.is_empty() {
+        fs::write(dir.join("sent.index"), index).expect("an index");
+        append();
+    }
     let history = open_history(dir, &deadline).expect("a history");
     assert!(!history.recent(100_000).is_empty());
-    for subject in [
-        HistoryKey::Whole(line.name.to_owned()),
-        HistoryKey::Id("id:1".to_owned()),
-        HistoryKey::text("text:12345678"),
-    ] {
+    for subject in line.history_keys() {
         let found = history.lines_about(&subject);
-        assert!(!found.is_empty(), "what was noted is not found: {subject:?}");
+        assert!(
+            !found.is_empty() || !index.is_empty(),
+            "what was noted is not found: {subject:?}"
+        );
         for text in &found {
             let read = HistoryLine::read(text).expect("a line");
             assert!(read.is_about(&subject));
@@ -126,10 +131,7 @@ fn history(lines: &[u8]) {
 fn kept(bytes: &[u8]) {
     let list = KeptList::read(bytes);
     let waiting = u64::try_from(list.waiting().count()).expect("a number");
-    assert_eq!(
-        list.count_by_reason().iter().map(|(_, count, _)| count).sum::<u64>(),
-        waiting
-    );
+    assert_eq!(list.count_by_reason().iter().map(|(_, count, _)| count).sum::<u64>(), waiting);
     for now in [i64::MIN, NOW, i64::MAX] {
         assert!(waiting > 0 || !list.is_due(now));
     }

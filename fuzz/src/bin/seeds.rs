@@ -158,11 +158,14 @@ fn states(to: &Path) {
     }
     seed("storm", 1, &serde_json::to_vec(&state).expect("it can be written"));
     clear();
-    let line = HistoryLine::new(NOW, "id:1+text:12345678", Fate::Sent, "b@b.test").with_content("s@s.test", "-");
+    let line = HistoryLine::new(NOW, "id:1/text:12345678", Fate::Sent, "b@b.test").with_content("s@s.test", "-");
     for _ in 0..3 {
         append_lines(dir(), &[line], &deadline()).expect("a line");
     }
     seed("history", 2, &fs::read(dir().join("sent")).expect("a history"));
+    if let Ok(index) = fs::read(dir().join("sent.index")) {
+        seed("index", 3, &index[..index.len().min(4096)]);
+    }
     let key = "id:1/text:12345678";
     let kept = KeptEvent::Kept(key, KeptReason::Returned, "550 no");
     let list = [
@@ -171,9 +174,9 @@ fn states(to: &Path) {
         write_line(NOW, &KeptEvent::Told),
     ]
     .concat();
-    seed("kept", 3, list.as_bytes());
-    seed("sizes", 4, b"100000S,50C\n990 9\n-5 -1\n");
-    seed("count", 5, b"{}");
+    seed("kept", 4, list.as_bytes());
+    seed("sizes", 5, b"100000S,50C\n990 9\n-5 -1\n");
+    seed("count", 6, b"{}");
 }
 
 fn configurations(to: &Path) {
