@@ -1,14 +1,17 @@
-//! Do messages come a constant time after what was sent, each of them, and one after each? Whoever waits for a message to make the next one
-//! has a lag. Nothing else has it: what one writer sends at fixed times begins at any time, and many people keep no time at all.
+//! Finds answers by their lag: each message comes a constant time after one that was sent, and each one that was sent
+//! is followed by one. Whoever waits for a message to make the next one has a lag. Mail of other kinds has none: what a
+//! machine sends at fixed times does not begin with a message of somebody else, and people keep no time.
 //!
-//! Two kinds of writers are looked at. **One** who wrote before: each of their messages came behind another one, the first of them behind
-//! somebody else's. And **many**, of whom nobody wrote before: since the message that began it, they came behind each other.
+//! Two kinds of writers are looked at. **One** who wrote before: each of their messages came behind another one, the
+//! first of them behind somebody else's. And **many**, of whom nobody wrote before: since the message that began it,
+//! they came behind each other.
 //!
-//! One that is kept proves it: where the next comes as soon as ever, it was caused by nothing that was sent. So whoever keeps a lag by
-//! chance, a machine whose first message came behind another one as long as each behind the last, loses one message a day.
+//! One that is kept proves it. Where the next comes all the same, and as soon as ever, it was caused by nothing that
+//! was sent. So a machine that keeps a lag by chance loses one message a day.
 //!
-//! How sure that is goes by chance. People who write at random, as often as suits best, hit the lag of one second in two of five
-//! cases, and that of an hour in one of eighty. So many in a row must hit it that it happens once in some thousand hours.
+//! How sure that is goes by chance. People who write at random, as often as suits best, hit the lag of one second in
+//! two of five cases, and that of an hour in one of eighty. So many in a row must hit it that it happens once in some
+//! thousand hours.
 
 use std::collections::BTreeSet;
 
@@ -56,8 +59,8 @@ impl Lag {
         (self.shortest..=self.longest).contains(&seconds)
     }
 
-    /// How often the next message comes by chance after this lag, where nothing else comes between, and messages come as often as suits
-    /// best.
+    /// How often the next message comes by chance after this lag, where nothing else comes between, and messages come
+    /// as often as suits best.
     fn chance(self) -> f64 {
         let ratio = self.shortest as f64 / (self.longest + 1) as f64;
         (1.0 - ratio) * ratio.powf(ratio / (1.0 - ratio))
@@ -108,8 +111,8 @@ impl Weighing<'_> {
 }
 
 impl Comings<'_> {
-    /// One that was kept was followed by the next as soon as ever, although nothing was sent for that. `gap` is the time from what was
-    /// sent last until now.
+    /// One that was kept was followed by the next as soon as ever, although nothing was sent for that. `gap` is the
+    /// time from what was sent last until now.
     fn go_on_by_themselves(&self, gap: Option<u32>) -> bool {
         let meant = self.all.iter().filter(|(_, is_meant)| *is_meant);
         let now = (self.now, Was::Sent, gap);
