@@ -1,7 +1,6 @@
 //! `spoolguard config check` shows every mistake with its line; `config show` shows every key with its source.
 
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::cli::Everywhere;
@@ -11,6 +10,7 @@ use crate::config::load::{self, ConfigSources, KeySelection, Loaded};
 use crate::error::{Error, Status};
 use crate::escape::make_visible;
 use crate::output::{end_command, shell, write_answer};
+use crate::sys::dirs::lets_others;
 use crate::sys::{account, user_directory};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,11 +96,7 @@ fn checked(loaded: &Loaded) -> (String, Status) {
 
 /// Tells whether root reads what deliveries cannot, which run as users. Any other file is not theirs yet.
 fn is_closed_to_users(path: &Path) -> bool {
-    let lets_others = |path: &Path, bit| path.metadata().is_ok_and(|stat| stat.permissions().mode() & bit != 0);
-    let dirs = path.ancestors().skip(1);
-    path == Path::new(SYSTEM_FILE)
-        && account::is_root()
-        && !(lets_others(path, 0o004) && dirs.into_iter().all(|dir| lets_others(dir, 0o001)))
+    path == Path::new(SYSTEM_FILE) && account::is_root() && !lets_others(path, 0o004)
 }
 
 /// The limits of users and groups that the host does not know: a misspelt name has the general limit. Where the

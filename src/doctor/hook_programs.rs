@@ -1,7 +1,6 @@
 //! Checks the programs that mail systems are told to start for users: whether each is there, and may be started. One
 //! that is not holds mail, or bounces it.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
@@ -13,6 +12,7 @@ use crate::doctor::rules::mta_commands::MAILBOX_COMMAND;
 use crate::doctor::rules::{Check, CheckSubject, Finding, procmailrc};
 use crate::output::shell::quote_path;
 use crate::sys::account;
+use crate::sys::dirs::lets_others;
 use crate::sys::self_exec::own_path;
 
 /// Where mail systems look for a program that is named without its directory (MTA-made environments have no other).
@@ -106,12 +106,11 @@ fn judge(topic: &CheckSubject, program: &str, starter: Starter) -> Option<Findin
 }
 
 fn can_start(path: &Path, starter: Starter) -> bool {
-    let lets_others = |path: &Path| path.metadata().is_ok_and(|stat| stat.permissions().mode() & 0o001 != 0);
     // It knows of noexec, too (access(2)).
     let may_start = access(path, AccessFlags::X_OK).is_ok();
     match starter {
         Starter::Runner => may_start,
-        Starter::Anybody => may_start && path.ancestors().all(lets_others),
+        Starter::Anybody => may_start && lets_others(path, 0o001),
     }
 }
 

@@ -51,8 +51,8 @@ impl<'a> Codes<'a> {
     fn is_trouble(self) -> bool {
         let own =
             |status: StatusSubject| matches!((status.subject, status.detail), (3, 0 | 1 | 3 | 5) | (4, 0..=5 | 7));
-        self.enhanced.is_some_and(|status| status.starts_with('4'))
-            && self.enhanced.and_then(StatusSubject::read).is_some_and(own)
+        let transient = self.enhanced.filter(|status| status.starts_with('4'));
+        transient.and_then(StatusSubject::read).is_some_and(own)
     }
 
     /// Tells whether the far side may take it later.

@@ -25,6 +25,13 @@ pub fn parent_of(path: &Path) -> &Path {
     }
 }
 
+/// Tells whether users who own nothing there have this right to `path` (`0o004` to read it, `0o001` to start it), and
+/// may go through every directory above.
+pub fn lets_others(path: &Path, right: u32) -> bool {
+    let has = |path: &Path, bit| path.metadata().is_ok_and(|stat| stat.mode() & bit != 0);
+    has(path, right) && path.ancestors().skip(1).all(|dir| has(dir, 0o001))
+}
+
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

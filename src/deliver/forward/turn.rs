@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::classify::loops::has_queue_id;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::history;
-use crate::deliver::forward::history_line::half_tag;
+use crate::deliver::forward::history_line::HistoryKey;
 use crate::error::{Category, Error};
 use crate::mailbox::lock::kernel;
 use crate::message::key::{of_id, short_hash};
@@ -75,11 +75,11 @@ pub fn wait_for_sender_of(run: &Run, message_id: &str) {
 
 /// The place of all messages with this Message-ID.
 fn id_place(id: Option<&str>) -> Option<u64> {
-    id.map(|id| CHAIN_PLACE + (short_hash("id", id) >> 2))
+    id.map(|id| CHAIN_PLACE + (HistoryKey::Id(id.to_owned()).hash_in_index() >> 2))
 }
 
 fn place_of(delivery: &Delivery<'_>) -> u64 {
-    short_hash("text", half_tag(&delivery.name().text)) >> 2
+    HistoryKey::text(&delivery.name().text).hash_in_index() >> 2
 }
 
 /// What two runs share to which the MTA gave one message of its queue: every `Received` field, the topmost with an id.

@@ -71,6 +71,8 @@ impl Lag {
 struct Comings<'a> {
     /// All of a day, the oldest first, and whether it is one of those that may be answers.
     all: Vec<(&'a Past, bool)>,
+    /// How many of them came within the last hour, with the one that comes now.
+    hour: usize,
     now: i64,
     is_one: bool,
     source: u32,
@@ -80,6 +82,9 @@ impl Weighing<'_> {
     /// It is the next of those that come a constant time after what was sent.
     pub(super) fn keeps_a_lag(&self) -> bool {
         let (from, source) = (self.sketch.from, self.sketch.source);
+        if from == 0 || self.sketch.is_list {
+            return false;
+        }
         let is_today = |p: &&Past| (0..=LEARNED).contains(&self.now.saturating_sub(p.at));
         let day: Vec<&Past> = self.past.iter().filter(is_today).collect();
         let is_one = self.past.iter().any(|p| p.sketch.from == from);
@@ -89,10 +94,8 @@ impl Weighing<'_> {
             let is_same = p.sketch.from == from && p.sketch.source == source;
             !p.sketch.is_list && if is_one { is_same } else { is_new }
         };
-        if from == 0 || self.sketch.is_list {
-            return false;
-        }
         let comings = Comings {
+            hour: day.iter().filter(|p| self.now - p.at < HOUR).count() + 1,
             all: day.into_iter().map(|p| (p, is_meant(&p))).collect(),
             now: self.now,
             is_one,
@@ -134,8 +137,7 @@ impl Comings<'_> {
             false => self.origin(lag),
         };
         let since = begin.and_then(|begin| self.all.get(begin..)).unwrap_or_default();
-        let hour = self.all.iter().filter(|(p, _)| self.now - p.at < HOUR).count() + 1;
-        let needed = (HOURS * hour as f64).ln() / self.chance(since, lag).recip().ln();
+        let needed = (HOURS * self.hour as f64).ln() / self.chance(since, lag).recip().ln();
         let is_possible = (FEWEST..=MOST).contains(&since.len()) && since.len() as f64 >= needed;
         if !is_possible || (!self.is_one && self.is_one_host(since)) {
             return false;
