@@ -53,10 +53,15 @@ impl FileStamp {
 
 /// Tells whether `path` still names the open file.
 pub fn is_still(file: &File, path: &Path) -> Result<bool, Error> {
+    named_file(file, path).map(|named| named.is_some())
+}
+
+/// The open file as `path` names it, in one look; none where `path` names another by now, or nothing.
+pub fn named_file(file: &File, path: &Path) -> Result<Option<std::fs::Metadata>, Error> {
     let open = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
     match path.symlink_metadata() {
-        Ok(now) => Ok(same_file(&open, &now)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(now) => Ok(Some(now).filter(|now| same_file(&open, now))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io("examine", path, &e)),
     }
 }

@@ -11,6 +11,7 @@ pub mod kernel;
 mod queue;
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ use crate::mailbox::lock::queue::Queue;
 use crate::mailbox::open::{Absent, Owner, check_file, not_a_mailbox, open_or};
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::deadline::Deadline;
-use crate::sys::file_stamp::is_still;
+use crate::sys::file_stamp::named_file;
 use crate::sys::filesystem::is_on_nfs;
 use crate::sys::procfs;
 
@@ -239,18 +240,22 @@ fn attempt(path: &Path, plan: &LockPlan) -> Result<Attempt, Error> {
         return Ok(Attempt::Held(LockMethod::Flock));
     }
     // Between open and lock the mailbox may have been replaced; then the path names another file now.
-    if is_still(&file, path)? {
-        check_file(&file, path, plan.owner)?;
-        Ok(Attempt::Locked(Locked {
-            path: path.to_owned(),
-            file,
-            set_aside: Vec::new(),
-            dotlock,
-            _queue: None,
-        }))
-    } else {
-        Ok(Attempt::Changed)
+    let is_its_name = || named_file(&file, path).map(|named| named.is_some_and(|named| named.nlink() <= 1));
+    if named_file(&file, path)?.is_none() {
+        return Ok(Attempt::Changed);
     }
+    check_file(&file, path, plan.owner)?;
+    // A link that is just taken away still names the file, and is counted no more. Twice in a row it does neither.
+    if !(is_its_name()? && is_its_name()?) {
+        return Ok(Attempt::Changed);
+    }
+    Ok(Attempt::Locked(Locked {
+        path: path.to_owned(),
+        file,
+        set_aside: Vec::new(),
+        dotlock,
+        _queue: None,
+    }))
 }
 
 #[cfg(test)]
